@@ -1,0 +1,1 @@
+"""The doors: everything through which people and programs reach the ledger."""

@@ -1,0 +1,1 @@
+"""The auditor's floor: the log read again, without the web."""
