@@ -1,0 +1,1 @@
+"""What may be asked of each stream: one file a stream, one struct a command."""

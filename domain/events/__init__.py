@@ -1,0 +1,27 @@
+"""Every event there is, by its stored name; written to disk for good. Read this first."""
+
+from __future__ import annotations
+
+from domain.events import catalogue, customer, grant, person, policy, staff
+from domain.events.common import Event
+
+STREAMS = ("catalogue", "person", "staff", "customer", "policy", "grant")
+"""The stream kinds; the first part of a stored name."""
+
+
+def _collect() -> dict[str, type[Event]]:
+    found: dict[str, type[Event]] = {}
+    for module in (catalogue, person, staff, customer, policy, grant):
+        for thing in vars(module).values():
+            if isinstance(thing, type) and issubclass(thing, Event) and thing is not Event:
+                found[thing.name] = thing
+    return found
+
+
+EVENTS: dict[str, type[Event]] = _collect()
+"""Stored name of the newest version -> event type."""
+
+
+def stream_kind(stored_name: str) -> str:
+    """The stream kind of a stored name: `grant.approved.1` -> `grant`."""
+    return stored_name.partition(".")[0]
