@@ -16,7 +16,7 @@ from domain.persons import Person
 from domain.policies import Policy
 from domain.staff import Staff
 from domain.streams import evolve
-from domain.values import Act, Evidence, Party, Reason
+from domain.values import Act, Evidence, Instant, Party, Reason
 
 MAX_MERGE_STEPS = 8
 """How far `merged into` is followed; longer chains are refused rather than walked for ever."""
@@ -58,7 +58,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     """What the edge gives with a command: tenant, instant, ids, the calling party, why and on what evidence."""
 
     tenant: str
-    at: Any
+    at: Instant
     command_id: str
     by: Party
     on_behalf_of: Party | None = None
@@ -91,7 +91,7 @@ class View:
         return self.given.tenant
 
     @property
-    def at(self) -> Any:
+    def at(self) -> Instant:
         return self.given.at
 
     @property

@@ -10,7 +10,12 @@ from domain.values import Evidence, Imported, Instant, Party, Reason
 
 
 class Event(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"from_": "from"},
 ):
     """A fact. `name` is the stored name, a contract for good: `<stream>.<past participle>.<version>`."""
 
