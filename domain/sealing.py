@@ -1,16 +1,18 @@
 """Sealed values: what personal data looks like in an event, and the Sealer that the edge provides.
 
-Nothing here ciphers. A `Sealed` value is bound to one place, its `Context`; `bound_to` says which bytes an edge
-has to authenticate for that, so that a sealed value moved to another tenant, subject, stream, command or field
-does not open. The cipher and the keys are the edge's (docs/adr/0002-sealed-fields.md).
+Nothing here ciphers. A `Sealed` value is bound to one place, its `Context`; `bound_to` says which
+bytes an edge has to authenticate for that, so that a sealed value moved to another tenant, subject,
+stream, command or field does not open. The cipher and the keys are the edge's
+(docs/adr/0002-sealed-fields.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, Literal, Protocol, final, runtime_checkable
+from typing import Any, Final, Literal, Protocol, final
 
 import msgspec
+
+from domain.errors import Refused
 
 FORMAT_VERSION: Final = 1
 """The `v` that sealers write today. Older ones stay readable for ever: they lie in the log."""
@@ -25,8 +27,9 @@ _LABEL: Final = b"counterseal sealed field"
 class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A text that only the holder of its subject's key can read.
 
-    `subject` is the id of the data subject (the tenant's id where the text speaks of no one), `key` the id of that
-    subject's key, `box` nonce, ciphertext and tag as one (base64 in JSON), `v` the version of this format.
+    `subject` is the id of the data subject (the tenant's id where the text speaks of no one), `key`
+    the id of that subject's key, `box` nonce, ciphertext and tag as one (base64 in JSON), `v` the
+    version of this format.
     """
 
     subject: str
@@ -35,20 +38,20 @@ class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: int = FORMAT_VERSION
 
     def __repr__(self) -> str:
-        """Show whom it speaks of and nothing else: a repr ends up in logs and in messages of failed tests."""
+        """Show whom it speaks of and nothing else: a repr ends up in logs and failed tests."""
         return f"Sealed(subject={self.subject!r})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """The same for `rich`, which would else list every field of a Struct."""
-        yield "subject", self.subject
+        return [("subject", self.subject)]
 
 
 @final
 class Context(msgspec.Struct, frozen=True):
     """The one place where a sealed value belongs.
 
-    `command_id` is the id of the command whose events carry it (a column of `events`), `field` the path of the
-    field within the event, in words: "reason", "profile.name".
+    `command_id` is the id of the command whose events carry it (a column of `events`), `field` the
+    path of the field within the event, in words: "reason", "profile.name".
     """
 
     tenant: str
@@ -57,36 +60,31 @@ class Context(msgspec.Struct, frozen=True):
     field: str
 
 
-UnopenableCode = Literal["sealed.key_gone", "sealed.forged"]
-
-
-class Unopenable(Exception):
+class Unopenable(Refused):
     """A sealed value does not open.
 
     `sealed.key_gone`: its subject was forgotten, this is what erasure means; show it as erased.
-    `sealed.forged`: it was changed, or does not belong where it was found; show nothing and raise the alarm.
+    `sealed.forged`: it was changed, or does not belong where it was found, or its key is missing
+    without an erasure; show nothing and raise the alarm.
     """
 
-    def __init__(self, code: UnopenableCode) -> None:
+    def __init__(self, code: Literal["sealed.key_gone", "sealed.forged"]) -> None:
         super().__init__(code)
-        self.code: UnopenableCode = code
-        self.params: dict[str, object] = {}
 
 
-@runtime_checkable
 class Sealer(Protocol):
     """Seals texts before a verb sees them."""
 
     def seal(self, subject: str, text: str, context: Context) -> Sealed:
         """Return `text` sealed under the key of `subject`, bound to `context`.
 
-        The subject's key is stored for good before this returns, so no event can name a key that a crash loses.
-        Raises `Refused`: `text.too_long`.
+        The subject's key is stored for good before this returns, so that no event can name a key
+        that a crash loses. Raises `Refused`: `text.too_long`, `text.not_unicode`, `subject.erased`
+        (who was forgotten is not written about again).
         """
         ...
 
 
-@runtime_checkable
 class Opener(Protocol):
     """Opens sealed texts for readers who may see them; whether they may is asked elsewhere."""
 
@@ -96,10 +94,11 @@ class Opener(Protocol):
 
 
 def bound_to(subject: str, key: str, v: int, context: Context) -> bytes:
-    """Return the associated data of a sealed value: every part with its length in front, in a fixed order.
+    """Return the associated data of a sealed value: every part with its length in front.
 
-    Lengths are 4 bytes, big-endian, of the part's UTF-8; they keep ("ab", "c") and ("a", "bc") apart. The order and
-    the label are format version 1 and never change; another layout is another `v`.
+    A length is 4 bytes, big-endian, of the part's UTF-8; it keeps ("ab", "c") and ("a", "bc")
+    apart. The order and the label are format version 1 and never change; another layout is
+    another `v`.
     """
     parts = (
         _LABEL,
