@@ -10,7 +10,11 @@ from domain.values import Instant, PolicyRef, Terms
 
 
 class GrantRequested(Event, frozen=True):
-    """Someone asks. `case` is the id of this request (later: of one renewal, amendment or revocation)."""
+    """Someone asks. `case` is the id of this request (later: of one renewal, amendment or revocation).
+
+    `lapses_at`, here and below: when the step that opens now is over unless it is taken; written down because the
+    state tells the lapse by the clock and knows no policy. None where nothing lapses (imported history).
+    """
 
     name: ClassVar[str] = "grant.requested.1"
 
@@ -20,6 +24,7 @@ class GrantRequested(Event, frozen=True):
     terms: Terms
     policy: PolicyRef
     channel: str = "online"
+    lapses_at: Instant | None = None
 
 
 class GrantInformationRequested(Event, frozen=True):
@@ -31,12 +36,14 @@ class GrantInformationRequested(Event, frozen=True):
 
 
 class GrantInformationProvided(Event, frozen=True):
-    """The answer; changed `terms` void earlier checks and approvals."""
+    """The answer; changed `terms` void earlier checks and approvals, and the time to verify starts again."""
 
     name: ClassVar[str] = "grant.information_provided.1"
 
     answer: Sealed | None = None
     terms: Terms | None = None
+    channel: str = "online"
+    lapses_at: Instant | None = None
 
 
 class GrantChecked(Event, frozen=True):
@@ -50,9 +57,11 @@ class GrantChecked(Event, frozen=True):
 
 
 class GrantVerified(Event, frozen=True):
-    """The checks reach the policy's quorum of kinds and independent persons."""
+    """The checks reach the policy's quorum of kinds and independent persons; the first stage opens."""
 
     name: ClassVar[str] = "grant.verified.1"
+
+    lapses_at: Instant | None = None
 
 
 class GrantVerificationFailed(Event, frozen=True):
@@ -73,12 +82,17 @@ class GrantRejected(Event, frozen=True):
 
 
 class GrantStageApproved(Event, frozen=True):
-    """One person's approval in one stage, for the group of `role`."""
+    """One person's approval in one stage, for its group number `group` (from 0), which asks for `role`.
+
+    `lapses_at` where it was the stage's last and the next one opens.
+    """
 
     name: ClassVar[str] = "grant.stage_approved.1"
 
     stage: str
     role: str
+    group: int = 0
+    lapses_at: Instant | None = None
 
 
 class GrantApproved(Event, frozen=True):
@@ -87,6 +101,7 @@ class GrantApproved(Event, frozen=True):
     name: ClassVar[str] = "grant.approved.1"
 
     terms: Terms
+    lapses_at: Instant | None = None
 
 
 class GrantApprovalRetracted(Event, frozen=True):
