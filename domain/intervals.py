@@ -1,0 +1,57 @@
+"""Sets of instants as tuples of half-open intervals, sorted and disjoint; an open end is None."""
+
+from __future__ import annotations
+
+from domain.values import Instant
+
+Interval = tuple[Instant, Instant | None]
+Intervals = tuple[Interval, ...]
+
+
+def _earlier_end(one: Instant | None, other: Instant | None) -> Instant | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+def _is_empty(interval: Interval) -> bool:
+    begin, end = interval
+    return end is not None and end <= begin
+
+
+def united(intervals: Intervals, begin: Instant, end: Instant | None = None) -> Intervals:
+    """Return `intervals` with `[begin, end)` added; touching intervals become one."""
+    if _is_empty((begin, end)):
+        return intervals
+    rest: list[Interval] = []
+    for one, other in intervals:
+        if (other is not None and other < begin) or (end is not None and end < one):
+            rest.append((one, other))
+            continue
+        begin = min(begin, one)
+        end = None if end is None or other is None else max(end, other)
+    return tuple(sorted([*rest, (begin, end)], key=lambda interval: interval[0]))
+
+
+def without(intervals: Intervals, begin: Instant, end: Instant | None = None) -> Intervals:
+    """Return `intervals` with `[begin, end)` taken out."""
+    if _is_empty((begin, end)):
+        return intervals
+    kept: list[Interval] = []
+    for one, other in intervals:
+        kept.append((one, _earlier_end(other, begin)))
+        if end is not None:
+            kept.append((max(one, end), other))
+    return tuple(interval for interval in kept if not _is_empty(interval))
+
+
+def difference(intervals: Intervals, taken: Intervals) -> Intervals:
+    """Return the instants of `intervals` that are in none of `taken`."""
+    for begin, end in taken:
+        intervals = without(intervals, begin, end)
+    return intervals
+
+
+def contains(intervals: Intervals, at: Instant) -> bool:
+    """Tell whether `at` lies in one of them."""
+    return any(begin <= at and (end is None or at < end) for begin, end in intervals)
