@@ -10,10 +10,12 @@ from domain.values import Instant, PolicyRef, Terms
 
 
 class GrantRequested(Event, frozen=True):
-    """Someone asks. `case` is the id of this request (later: of one renewal, amendment or revocation).
+    """Someone asks. `case` is the id of this request (later: of one renewal, amendment or
+    revocation).
 
-    `lapses_at`, here and below: when the step that opens now is over unless it is taken; written down because the
-    state tells the lapse by the clock and knows no policy. None where nothing lapses (imported history).
+    `lapses_at`, here and below: when the step that opens now is over unless it is taken; written
+    down because the state tells the lapse by the clock and knows no policy. None where nothing
+    lapses (imported history).
     """
 
     name: ClassVar[str] = "grant.requested.1"
@@ -36,7 +38,9 @@ class GrantInformationRequested(Event, frozen=True):
 
 
 class GrantInformationProvided(Event, frozen=True):
-    """The answer; changed `terms` void earlier checks and approvals, and the time to verify starts again."""
+    """The answer; changed `terms` void earlier checks and approvals, and the time to verify starts
+    again.
+    """
 
     name: ClassVar[str] = "grant.information_provided.1"
 
@@ -82,7 +86,8 @@ class GrantRejected(Event, frozen=True):
 
 
 class GrantStageApproved(Event, frozen=True):
-    """One person's approval in one stage, for its group number `group` (from 0), which asks for `role`.
+    """One person's approval in one stage, for its group number `group` (from 0), which asks for
+    `role`.
 
     `lapses_at` where it was the stage's last and the next one opens.
     """
@@ -105,11 +110,16 @@ class GrantApproved(Event, frozen=True):
 
 
 class GrantApprovalRetracted(Event, frozen=True):
-    """An approver takes their approval of an open stage back."""
+    """An approver takes their approval of an open stage back.
+
+    `approver` is the person as the approval has it; it differs from `by` where two records of one
+    person were merged.
+    """
 
     name: ClassVar[str] = "grant.approval_retracted.1"
 
     stage: str
+    approver: str | None = None
 
 
 class GrantWithdrawn(Event, frozen=True):
@@ -119,7 +129,9 @@ class GrantWithdrawn(Event, frozen=True):
 
 
 class GrantLapsed(Event, frozen=True):
-    """A stage's time or the requested term ran out, at `lapsed_at`; recorded by the timekeeper for people."""
+    """A stage's time or the requested term ran out, at `lapsed_at`; recorded by the timekeeper for
+    people.
+    """
 
     name: ClassVar[str] = "grant.lapsed.1"
 
@@ -127,7 +139,9 @@ class GrantLapsed(Event, frozen=True):
 
 
 class GrantSigned(Event, frozen=True):
-    """One party signed; `digest` is the hash of template, its version, its hash and exactly the approved terms."""
+    """One party signed; `digest` is the hash of template, its version, its hash and exactly the
+    approved terms.
+    """
 
     name: ClassVar[str] = "grant.signed.1"
 
@@ -196,7 +210,9 @@ class GrantRevocationCancelled(Event, frozen=True):
 
 
 class GrantRevocationProposed(Event, frozen=True):
-    """Staff propose to end it where the policy wants two people; `effective_at` None means when confirmed."""
+    """Staff propose to end it where the policy wants two people; `effective_at` None means when
+    confirmed.
+    """
 
     name: ClassVar[str] = "grant.revocation_proposed.1"
 
@@ -205,7 +221,9 @@ class GrantRevocationProposed(Event, frozen=True):
 
 
 class GrantRevoked(Event, frozen=True):
-    """Ended early, from `effective_at` on; `cause` names the rule or the parent where it was automatic."""
+    """Ended early, from `effective_at` on; `cause` names the rule or the parent where it was
+    automatic.
+    """
 
     name: ClassVar[str] = "grant.revoked.1"
 
@@ -224,7 +242,9 @@ class GrantExpired(Event, frozen=True):
 
 
 class GrantNoted(Event, frozen=True):
-    """Something worth keeping; it decides nothing. `label` is a clear code (an imported step's name)."""
+    """Something worth keeping; it decides nothing. `label` is a clear code (an imported step's
+    name).
+    """
 
     name: ClassVar[str] = "grant.noted.1"
 
