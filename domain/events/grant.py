@@ -61,7 +61,7 @@ class GrantChecked(Event, frozen=True):
 
 
 class GrantVerified(Event, frozen=True):
-    """The checks reach the policy's quorum of kinds and independent persons; the first stage opens."""
+    """The checks reach the policy's quorum of kinds and independent persons; a stage opens."""
 
     name: ClassVar[str] = "grant.verified.1"
 
@@ -168,7 +168,7 @@ class GrantActivated(Event, frozen=True):
 
 
 class GrantSuspended(Event, frozen=True):
-    """One more hold; with `confirm_by` provisional: it falls then unless a second person confirms."""
+    """One more hold; with `confirm_by` provisional: it falls then unless another confirms."""
 
     name: ClassVar[str] = "grant.suspended.1"
 
@@ -185,7 +185,7 @@ class GrantSuspensionConfirmed(Event, frozen=True):
 
 
 class GrantResumed(Event, frozen=True):
-    """One hold less; `lapsed_at` where a provisional hold fell because nobody confirmed it by then."""
+    """One hold less; `lapsed_at` where a provisional hold fell, not confirmed by then."""
 
     name: ClassVar[str] = "grant.resumed.1"
 
@@ -234,7 +234,7 @@ class GrantRevoked(Event, frozen=True):
 
 
 class GrantExpired(Event, frozen=True):
-    """The term ended at `expired_at`; recorded by the timekeeper for people, it changes no answer."""
+    """The term ended at `expired_at`; recorded by the timekeeper, it changes no answer."""
 
     name: ClassVar[str] = "grant.expired.1"
 
