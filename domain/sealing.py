@@ -93,14 +93,20 @@ class Opener(Protocol):
         ...
 
 
-def bound_to(subject: str, key: str, v: int, context: Context) -> bytes:
-    """Return the associated data of a sealed value: every part with its length in front.
+def framed(*parts: bytes) -> bytes:
+    """Return the parts, each with its length (4 bytes, big-endian) in front.
 
-    A length is 4 bytes, big-endian, of the part's UTF-8; it keeps ("ab", "c") and ("a", "bc")
-    apart. The order and the label are format version 1 and never change; another layout is
-    another `v`.
+    It keeps ("ab", "c") and ("a", "bc") apart.
     """
-    parts = (
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def bound_to(subject: str, key: str, v: int, context: Context) -> bytes:
+    """Return the associated data of a sealed value.
+
+    The order and the label are format version 1 and never change; another layout is another `v`.
+    """
+    return framed(
         _LABEL,
         str(v).encode(),
         context.tenant.encode(),
@@ -110,4 +116,3 @@ def bound_to(subject: str, key: str, v: int, context: Context) -> bytes:
         context.field.encode(),
         key.encode(),
     )
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
