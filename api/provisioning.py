@@ -7,10 +7,10 @@ administrator that may create roles and databases, on PostgreSQL 15 to 18.
 
 import json
 import secrets as random_secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -67,9 +67,7 @@ def embedded_database(data_dir: Path, name: str = "counterseal") -> Database:
 
 def migrate_both(database: Database) -> list[str]:
     """Bring the ledger's and the keys' database up to date; the names of what was applied."""
-    done = migrate.migrate(
-        database.keys_migrator, KEYS_FOLDER
-    )  # keys before what is sealed with them
+    done = migrate.migrate(database.keys_migrator, KEYS_FOLDER)  # keys before what they seal
     return [one.name for one in [*done, *migrate.migrate(database.migrator, migrate.FOLDER)]]
 
 
@@ -92,14 +90,13 @@ def provision(
 
     Running it again changes nothing; two at once wait for each other. Stopped anywhere, the next
     run does the rest: every step asks first what is there. Raises `StartRefused`:
-    `database.version`, `database.password_unknown`, `database.role`, `database.taken`.
+    `database.version`, `.busy`, `.password_unknown`, `.role`, `.taken`.
     """
     with psycopg.connect(admin_url, autocommit=True, connect_timeout=CONNECT_SECONDS) as conn:
         _refuse_version(conn)
-        conn.execute(sql.SQL("SET lock_timeout = {}").format(f"{LOCK_SECONDS}s"))
-        conn.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))  # goes with the session
+        _lock(conn)
         passwords = _passwords(conn, secrets, reset)
-        _make_roles(conn, passwords)
+        _make_roles(conn, passwords, reset)
         for database in (name, f"{name}_keys"):
             source = "template0" if template is None else template + database[len(name) :]
             _make_database(conn, database, source)
@@ -139,15 +136,26 @@ def _refuse_version(conn: Conn) -> None:
         )
 
 
+def _lock(conn: Conn) -> None:
+    """Wait for others who provision this server; the lock goes with the session."""
+    conn.execute(sql.SQL("SET lock_timeout = {}").format(f"{LOCK_SECONDS}s"))
+    try:
+        conn.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
+    except psycopg.errors.LockNotAvailable:
+        raise StartRefused(
+            "database.busy", f"Someone else has been provisioning for {LOCK_SECONDS} s."
+        ) from None
+
+
 def _passwords(conn: Conn, secrets: Path | Mapping[str, str], reset: bool) -> Mapping[str, str]:
     """The roles' passwords; new ones are on disk before any role has them."""
     if not isinstance(secrets, Path):
         return secrets
+    secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(secrets / "roles.lock"):
         file = secrets / PASSWORDS
-        known: dict[str, str] = (
-            json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        )
+        text = file.read_text(encoding="utf-8") if file.exists() else "{}"
+        known: dict[str, str] = json.loads(text)
         lacking = [role for role in LOGINS if role not in known]
         there = [] if reset else [role for role in lacking if _role(conn, role) is not None]
         if there:
@@ -171,30 +179,32 @@ def _role(conn: Conn, name: str) -> tuple[bool, ...] | None:
     ).fetchone()
 
 
-def _make_roles(conn: Conn, passwords: Mapping[str, str]) -> None:
+def _make_roles(conn: Conn, passwords: Mapping[str, str], reset: bool) -> None:
+    """Make each role with its password in one statement: a crash leaves none that cannot log in."""
+
+    def login(role: str) -> sql.Composable:
+        if role == OWNER:
+            return sql.SQL(" NOLOGIN")
+        # Only the verifier is sent: a statement log never sees the password.
+        plain, name = passwords[role].encode(), role.encode()
+        verifier = conn.pgconn.encrypt_password(plain, name, b"scram-sha-256").decode()
+        return sql.SQL(" LOGIN PASSWORD {}").format(verifier)
+
     for role in (OWNER, *LOGINS):
         identifier = sql.Identifier(role)
         found = _role(conn, role)
         if found is None:
-            conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(identifier))
+            conn.execute(sql.SQL("CREATE ROLE {} NOINHERIT").format(identifier) + login(role))
         elif any(found[:5]) or (role == OWNER and found[5]):
             raise StartRefused(
                 "database.role",
                 f"The role {role} may do more than it should (superuser, BYPASSRLS, CREATEROLE,"
                 " CREATEDB, REPLICATION, or log in as the owner). Take that from it first.",
             )
-        if role in LOGINS:
-            # Only the verifier is sent: a statement log never sees the password.
-            verifier = conn.pgconn.encrypt_password(
-                passwords[role].encode(), role.encode(), b"scram-sha-256"
-            )
-            conn.execute(
-                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(identifier, verifier.decode())
-            )
+        elif reset and role != OWNER:
+            conn.execute(sql.SQL("ALTER ROLE {}").format(identifier) + login(role))
     conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(OWNER), sql.Identifier(MIGRATOR)))
-    if not _is_superuser(
-        conn
-    ):  # who makes a database for the owner must be able to act as the owner
+    if not _is_superuser(conn):  # who makes a database for the owner must be able to act as it
         conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(OWNER)))
 
 

@@ -8,8 +8,8 @@ from api.postgres_host import StartRefused
 
 Conn = psycopg.Connection[tuple[Any, ...]]
 
-# Each finds a reason to refuse: the first column names it. `session_user` cannot be hidden by SET ROLE,
-# and a role that may become another one counts as that one.
+# Each finds a reason to refuse and names it. `session_user` cannot be hidden by SET ROLE, and a role
+# that may become another one counts as that one.
 POWERFUL: LiteralString = """
     SELECT rolname FROM pg_roles
     WHERE pg_has_role(session_user, oid, 'MEMBER')
