@@ -1,4 +1,5 @@
-"""The two things that are raised on purpose: Refused, when the rules say no, and Impossible, when a history cannot be."""
+"""The two things that are raised on purpose: Refused, when the rules say no, and Impossible, when a
+history cannot be."""
 
 from __future__ import annotations
 
@@ -8,10 +9,9 @@ from typing import Any
 class Refused(Exception):
     """The rules say no; nothing was recorded.
 
-    `code` is stable and documented (`grant.state`, `duties.not_separate`, ...); `params` hold the facts a person needs
-    to understand it. They are codes, ids, instants and numbers, never free text of a person. The sentences in Chinese
-    and English are made at the door from both.
-    """
+    `code` is stable and documented (`grant.state`, `duties.not_separate`, ...); `params` hold the
+    facts a person needs to understand it. They are codes, ids, instants and numbers, never free
+    text of a person. The sentences in Chinese and English are made at the door from both."""
 
     def __init__(self, code: str, **params: Any) -> None:
         super().__init__(code)

@@ -1,4 +1,5 @@
-"""The small values that events and states are made of: instants, parties, reasons, evidence, terms."""
+"""The small values that events and states are made of: instants, parties, reasons, evidence,
+terms."""
 
 from __future__ import annotations
 
@@ -17,15 +18,15 @@ Scope = dict[str, tuple[str, ...]]
 
 
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Anything written inside an event: immutable, and a field it does not know is an error, never lost."""
+    """Anything written inside an event: immutable, and a field it does not know is an error, never
+    lost."""
 
 
 class Party(Value, frozen=True):
     """Who acts or is acted for.
 
-    `ref` is `staff:<id>`, `customer:<id>` or `service:<name>`; `person` is the human being behind it, by whom duties
-    are counted, and None for a service.
-    """
+    `ref` is `staff:<id>`, `customer:<id>` or `service:<name>`; `person` is the human being behind
+    it, by whom duties are counted, and None for a service."""
 
     ref: str
     person: str | None = None
@@ -53,9 +54,8 @@ class Reason(Value, frozen=True):
 class Evidence(Value, frozen=True):
     """What was shown: a stored file (`file`: its id, hash and size) or a paper `place`.
 
-    `kind` says what it is: `recording`, `written_note`, `identity_card`, `passport`, `business_licence`, `contract`,
-    `photo`, `statement`, `other`.
-    """
+    `kind` says what it is: `recording`, `written_note`, `identity_card`, `passport`,
+    `business_licence`, `contract`, `photo`, `statement`, `other`."""
 
     kind: str
     file: str | None = None
@@ -75,7 +75,8 @@ CHANNELS = SPOKEN_CHANNELS | {"online", "post", "email", "site_visit", "third_pa
 
 
 class Imported(Value, frozen=True):
-    """Marks a fact taken over from before the ledger: where it stood (`row` counts from 1, the header not counted).
+    """Marks a fact taken over from before the ledger: where it stood (`row` counts from 1, the
+    header not counted).
 
     `inferred` marks what the tables need and the source lacks.
     """
@@ -95,9 +96,8 @@ class Names(Value, frozen=True):
 class Term(Value, frozen=True):
     """Half-open `[starts_at, ends_at)`.
 
-    Without `starts_at` it starts where the policy says (on approval, on signature) and lasts `days`. `ends_at` may be
-    open only in imported history.
-    """
+    Without `starts_at` it starts where the policy says (on approval, on signature) and lasts
+    `days`. `ends_at` may be open only in imported history."""
 
     starts_at: Instant | None = None
     ends_at: Instant | None = None
@@ -105,7 +105,8 @@ class Term(Value, frozen=True):
 
 
 class Terms(Value, frozen=True):
-    """What is granted: kind, actions, scope and term. `number` is 1 for the first terms of a grant."""
+    """What is granted: kind, actions, scope and term. `number` is 1 for the first terms of a
+    grant."""
 
     kind: str
     actions: tuple[str, ...]
@@ -116,7 +117,8 @@ class Terms(Value, frozen=True):
 
 
 class PolicyRef(Value, frozen=True):
-    """The policy version a grant rests on: the policy's stream and the number of the version in it."""
+    """The policy version a grant rests on: the policy's stream and the number of the version in
+    it."""
 
     policy: str
     version: int

@@ -1,4 +1,5 @@
-"""What one command sees and does: the streams it looked at, at which version, and the events and claims it wants."""
+"""What one command sees and does: the streams it looked at, at which version, and the events and
+claims it wants."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ class Claim(NamedTuple):
 
 
 class Circumstances(msgspec.Struct, frozen=True):
-    """What the edge gives with a command: tenant, instant, ids, the calling party, why and on what evidence."""
+    """What the edge gives with a command: tenant, instant, ids, the calling party, why and on what
+    evidence."""
 
     tenant: str
     at: Instant
@@ -67,10 +69,11 @@ class Circumstances(msgspec.Struct, frozen=True):
 
 
 class View:
-    """The door through which a command's decision looks at streams and hands over what is to happen.
+    """The door through which a command's decision looks at streams and hands over what is to
+    happen.
 
-    Every stream looked at is a read with its version; the append compares them all under the head row's lock.
-    """
+    Every stream looked at is a read with its version; the append compares them all under the head
+    row's lock."""
 
     def __init__(
         self,
@@ -158,16 +161,17 @@ class View:
         return state
 
     def claim(self, kind: str, keyed_hash: bytes, stream_id: str) -> None:
-        """Ask for what may exist once; the append refuses the command with `claim.taken` where another has it."""
+        """Ask for what may exist once; the append refuses the command with `claim.taken` where
+        another has it."""
         self.claims.append(Claim(kind, keyed_hash, stream_id))
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """An intent. Subclasses say on which stream it acts and how it is decided.
 
-    `kind` and `stream_id` name the stream it is about, whose version If-Match speaks of. `decide` looks at streams
-    through the view, calls verbs, hands their events to `view.record`, and raises `Refused` where the rules say no.
-    """
+    `kind` and `stream_id` name the stream it is about, whose version If-Match speaks of. `decide`
+    looks at streams through the view, calls verbs, hands their events to `view.record`, and raises
+    `Refused` where the rules say no."""
 
     @property
     def kind(self) -> str:
@@ -178,8 +182,9 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         raise TypeError(f"{type(self).__name__} does not say its stream")
 
     def hints(self) -> tuple[tuple[str, str], ...]:
-        """Return (kind, stream id) pairs the decision will surely look at, to be loaded in one round trip."""
+        """Return (kind, stream id) pairs the decision will surely look at, to be loaded in one
+        round trip."""
         return ((self.kind, self.stream_id),)
 
     def decide(self, view: View) -> None:
-        raise TypeError(f"{type(self).__name__} cannot be decided")
+        raise TypeError(f"{type(self).__name__} cannot be decided at {view.at}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
+
 from domain.events.common import Event
 from domain.values import Instant, Names
 
@@ -18,7 +20,8 @@ class DimensionDeclared(Event, frozen=True):
 
 
 class PointAdded(Event, frozen=True):
-    """A point exists in `[from_, until)`; `attributes` place it on other dimensions (dimension -> path)."""
+    """A point exists in `[from_, until)`; `attributes` place it on other dimensions (dimension ->
+    path)."""
 
     name: ClassVar[str] = "catalogue.point_added.1"
 
@@ -27,7 +30,7 @@ class PointAdded(Event, frozen=True):
     names: Names
     from_: Instant | None = None
     until: Instant | None = None
-    attributes: dict[str, str] = {}
+    attributes: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class PointRenamed(Event, frozen=True):

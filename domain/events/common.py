@@ -1,4 +1,5 @@
-"""What every event carries: when it happened, whose hand it was, on whose behalf, why, and on what evidence."""
+"""What every event carries: when it happened, whose hand it was, on whose behalf, why, and on what
+evidence."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ class Event(
     omit_defaults=True,
     rename={"from_": "from"},
 ):
-    """A fact. `name` is the stored name, a contract for good: `<stream>.<past participle>.<version>`."""
+    """A fact. `name` is the stored name, a contract for good: `<stream>.<past
+    participle>.<version>`."""
 
     name: ClassVar[str] = ""
 

@@ -1,4 +1,5 @@
-"""Events of a customer: identified, confirmed, blocked, merged, and the people who may act for it."""
+"""Events of a customer: identified, confirmed, blocked, merged, and the people who may act for
+it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from domain.values import Instant
 
 
 class CustomerRegistered(Event, frozen=True):
-    """A customer is known. An organization's name and USCC are clear, a natural person's name and number sealed."""
+    """A customer is known. An organization's name and USCC are clear, a natural person's name and
+    number sealed."""
 
     name: ClassVar[str] = "customer.registered.1"
 
@@ -24,7 +26,8 @@ class CustomerRegistered(Event, frozen=True):
 
 
 class CustomerIdentityChecked(Event, frozen=True):
-    """One recorded act of identification; `document_ends_at` is how long what was shown is good for."""
+    """One recorded act of identification; `document_ends_at` is how long what was shown is good
+    for."""
 
     name: ClassVar[str] = "customer.identity_checked.1"
 
@@ -37,7 +40,8 @@ class CustomerIdentityChecked(Event, frozen=True):
 
 
 class CustomerConfirmed(Event, frozen=True):
-    """Identified as the policy asks, good `until`; `policy` and `policy_version` say which asked."""
+    """Identified as the policy asks, good `until`; `policy` and `policy_version` say which
+    asked."""
 
     name: ClassVar[str] = "customer.confirmed.1"
 
@@ -107,7 +111,8 @@ class CustomerLinked(Event, frozen=True):
 
 
 class MemberAdded(Event, frozen=True):
-    """A person may act for the customer during `[from_, until)`: request, provide, sign, revoke, report_use."""
+    """A person may act for the customer during `[from_, until)`: request, provide, sign, revoke,
+    report_use."""
 
     name: ClassVar[str] = "customer.member_added.1"
 

@@ -1,4 +1,5 @@
-"""Events of a person: a human being, the accounts they log in with, and whom they turned out to be."""
+"""Events of a person: a human being, the accounts they log in with, and whom they turned out to
+be."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ class PersonRegistered(Event, frozen=True):
 
 
 class AccountLinked(Event, frozen=True):
-    """A log-in belongs to this person; `issuer` is the identity provider, `login` what it calls them."""
+    """A log-in belongs to this person; `issuer` is the identity provider, `login` what it calls
+    them."""
 
     name: ClassVar[str] = "person.account_linked.1"
 

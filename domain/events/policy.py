@@ -1,4 +1,5 @@
-"""Events of a policy: one stream a kind, which holds all its versions; and the body of a version."""
+"""Events of a policy: one stream a kind, which holds all its versions; and the body of a
+version."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ class ActionRule(Value, frozen=True):
 
 
 class Identification(Value, frozen=True):
-    """How well a customer must be known: as many passed checks over as many channels; good for `days` at most."""
+    """How well a customer must be known: as many passed checks over as many channels; good for
+    `days` at most."""
 
     checks: int = 1
     channels: int = 1
@@ -25,7 +27,8 @@ class Identification(Value, frozen=True):
 
 
 class Verification(Value, frozen=True):
-    """Which acts of checking a grant needs: kinds that must all be there, by how many independent people in all."""
+    """Which acts of checking a grant needs: kinds that must all be there, by how many independent
+    people in all."""
 
     kinds: tuple[str, ...] = ()
     persons: int = 1
@@ -51,7 +54,8 @@ class Stage(Value, frozen=True):
 
 
 class Agreement(Value, frozen=True):
-    """What is signed: the template's id, version and hash, and which parties sign (`grantee`, `tenant`)."""
+    """What is signed: the template's id, version and hash, and which parties sign (`grantee`,
+    `tenant`)."""
 
     template: str
     version: str
@@ -63,9 +67,8 @@ class Agreement(Value, frozen=True):
 class PolicyBody(Value, frozen=True):
     """Everything one version of a policy says; see `docs/glossary.md`.
 
-    `verification` None means: no check is demanded. `no_approval_needed` says in words that a verified grant needs no
-    stage. `sanctions` are codes with what each does.
-    """
+    `verification` None means: no check is demanded. `no_approval_needed` says in words that a
+    verified grant needs no stage. `sanctions` are codes with what each does."""
 
     kind: str
     names: Names

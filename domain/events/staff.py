@@ -61,7 +61,8 @@ class StaffDeputyEnded(Event, frozen=True):
 
 
 class StaffHandedOver(Event, frozen=True):
-    """The customers assigned are looked after by `to` from now on; `to` gets them in its own stream."""
+    """The customers assigned are looked after by `to` from now on; `to` gets them in its own
+    stream."""
 
     name: ClassVar[str] = "staff.handed_over.1"
 
