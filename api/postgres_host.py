@@ -97,7 +97,7 @@ def make_home(home: Path, account: Account | None) -> None:
     account cannot reach it: directories above it are never opened.
     """
     if not home.exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
+        _make_parents(home, account)
         draft = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
         if account is not None:
             os.chown(draft, 0, account.gid)
@@ -122,6 +122,15 @@ def make_home(home: Path, account: Account | None) -> None:
             " Choose a data directory that it can pass through to, such as"
             " /var/lib/counterseal/postgres.",
         )
+
+
+def _make_parents(home: Path, account: Account | None) -> None:
+    """Make what is missing above; the account may pass through what was made here, not list it."""
+    missing = [path for path in home.parents if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+        if account is not None:
+            path.chmod(0o711)
 
 
 def reaches(account: Account, directory: Path) -> bool:

@@ -44,7 +44,7 @@ Conn = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Database:
-    """The addresses of one installation, one a role, each with its password; not shown by `repr`."""
+    """The addresses of one installation, one a role, with its password; hidden from `repr`."""
 
     name: str
     service: str = field(repr=False)
@@ -161,9 +161,9 @@ def _passwords(conn: Conn, secrets: Path | Mapping[str, str], reset: bool) -> Ma
         if there:
             raise StartRefused(
                 "database.password_unknown",
-                f"The server has the role {there[0]} already, and {file} does not hold its password."
-                " Copy the file from the installation that made the role, or let the passwords be"
-                " set anew, which locks that installation out.",
+                f"The server has the role {there[0]} already, and {file} does not hold its"
+                " password. Copy the file from the installation that made the role, or let the"
+                " passwords be set anew, which locks that installation out.",
             )
         if lacking:
             known |= {role: random_secrets.token_urlsafe(PASSWORD_BYTES) for role in lacking}

@@ -8,8 +8,8 @@ from api.postgres_host import StartRefused
 
 Conn = psycopg.Connection[tuple[Any, ...]]
 
-# Each finds a reason to refuse and names it. `session_user` cannot be hidden by SET ROLE, and a role
-# that may become another one counts as that one.
+# Each finds a reason to refuse and names it. `session_user` cannot be hidden by SET ROLE, and a
+# role that may become another one counts as that one.
 POWERFUL: LiteralString = """
     SELECT rolname FROM pg_roles
     WHERE pg_has_role(session_user, oid, 'MEMBER')
@@ -48,14 +48,16 @@ LOSES: LiteralString = """
     WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
     ORDER BY name LIMIT 1"""
 
+# The doors' own tables; none of them is the ledger's or a read model, so none decides a right.
+WRITABLE = frozenset({"access_log", "api_keys"})
 
-def check_service_role(conn: Conn, writable: frozenset[str] = frozenset()) -> None:
+
+def check_service_role(conn: Conn) -> None:
     """Refuse a role that could change history, and a server that could lose what it acknowledged.
 
-    `writable` names the tables, none of them the ledger's, that the service may write itself.
     Raises `StartRefused`: `database.role_powerful` (superuser, BYPASSRLS and the like, itself or
     through a role it may become), `.role_owner` (owns a table, function, schema or the database),
-    `.role_creates`, `.role_writes`, `.not_durable` (fsync, full_page_writes or synchronous_commit
+    `.role_creates`, `.role_writes` (any table but `WRITABLE`), `.not_durable` (fsync, full_page_writes or synchronous_commit
     is off). Without migrations it passes: whether they are there is another question.
     """
     role = conn.info.user
@@ -78,7 +80,7 @@ def check_service_role(conn: Conn, writable: frozenset[str] = frozenset()) -> No
             f"The service does not start as {role}: it may create objects in {found}."
             " Revoke that, or provision the database again.",
         )
-    if found := _first(conn, WRITES, (sorted(writable),)):
+    if found := _first(conn, WRITES, (sorted(WRITABLE),)):
         raise StartRefused(
             "database.role_writes",
             f"The service does not start as {role}: it may write the table {found} past the"

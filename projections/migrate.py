@@ -1,14 +1,15 @@
 """Brings a database to the version of this code: numbered SQL files, each applied once, for good.
 
-A folder holds `NNNN_name.sql`, numbered from 0001 without a gap. Each file runs in one transaction
-together with the row that says so: a crash leaves both or neither. Files that were applied are
-never edited; their checksums are compared on every start.
+A folder holds `NNNN_name.sql`, applied in the order of the numbers, each in one transaction together
+with the row that says so: a crash leaves both or neither. Files that were applied are never edited;
+their checksums are compared on every start.
 """
 
 import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -30,6 +31,8 @@ CREATE TABLE IF NOT EXISTS public.schema_migrations (
 );
 GRANT SELECT ON public.schema_migrations TO PUBLIC;
 """
+
+Conn = psycopg.Connection[tuple[Any, ...]]
 
 
 class MigrationRefused(Exception):
@@ -54,48 +57,54 @@ class Migration:
 def migrations(folder: Path) -> list[Migration]:
     """Read the folder's migrations in their order.
 
-    Raises `MigrationRefused` (`migration.numbers`) on a name that does not fit, a gap, a double.
+    Raises `MigrationRefused` (`migration.numbers`) on a name that does not fit, or a number twice.
     """
-    found: list[Migration] = []
+    found: dict[int, Migration] = {}
     for path in sorted(folder.glob("*.sql")):
         match = FILE_NAME.fullmatch(path.name)
-        if match is None or int(match["number"]) != len(found) + 1:
+        if match is None or int(match["number"]) in found:
             raise MigrationRefused(
                 "migration.numbers",
-                f"{path.name} is not the next file: expected {len(found) + 1:04}_name.sql.",
+                f"{path.name} is not named NNNN_name.sql with a number of its own.",
             )
-        body = path.read_bytes()
-        found.append(Migration(len(found) + 1, path.name, body, hashlib.sha256(body).digest()))
-    return found
+        body, number = path.read_bytes(), int(match["number"])
+        found[number] = Migration(number, path.name, body, hashlib.sha256(body).digest())
+    return list(found.values())
 
 
-def pending(conn: psycopg.Connection, folder: Path) -> list[Migration]:
+def pending(conn: Conn, folder: Path) -> list[Migration]:
     """The migrations that this database still lacks, in their order; empty when it is up to date.
 
-    Reads only. Raises `MigrationRefused`: `migration.newer` when the database knows files that
-    this code lacks, `migration.changed` when an applied file is not what it was,
-    `migration.missing` when one in between was never applied.
+    Reads only. Raises `MigrationRefused`: `migration.newer` when the database knows later files
+    than this code, `migration.missing` when the folder lacks an applied file, `migration.late`
+    when a file stands before one that was applied, `migration.changed` when an applied file is
+    not what it was.
     """
-    known = migrations(folder)
+    known = {migration.number: migration for migration in migrations(folder)}
     applied = _applied(conn)
     for number, (name, checksum) in applied.items():
-        if number > len(known):
+        if number > max(known, default=0):
             raise MigrationRefused(
                 "migration.newer",
                 f"The database has migration {name}, which this program does not know."
                 " Start the newer program, or restore a backup made before it.",
             )
-        if known[number - 1].name != name or known[number - 1].checksum != checksum:
+        if number not in known:
+            raise MigrationRefused(
+                "migration.missing", f"{name} was applied, and the folder does not have it."
+            )
+        if (known[number].name, known[number].checksum) != (name, checksum):
             raise MigrationRefused(
                 "migration.changed",
-                f"Migration {name} was applied with another content than"
-                f" {known[number - 1].name} has now. Applied files are never edited.",
+                f"{name} was applied with another content than {known[number].name} has now."
+                " Applied files are never edited.",
             )
-    if list(applied) != list(range(1, len(applied) + 1)):
+    left = [migration for number, migration in known.items() if number not in applied]
+    if left and left[0].number < max(applied, default=0):
         raise MigrationRefused(
-            "migration.missing", f"Of the applied migrations some are missing: {list(applied)}."
+            "migration.late", f"{left[0].name} stands before migrations that were applied."
         )
-    return known[len(applied) :]
+    return left
 
 
 def migrate(url: str, folder: Path = FOLDER) -> list[Migration]:
@@ -121,7 +130,7 @@ def migrate(url: str, folder: Path = FOLDER) -> list[Migration]:
     return done
 
 
-def _apply(conn: psycopg.Connection, migration: Migration) -> None:
+def _apply(conn: Conn, migration: Migration) -> None:
     """Run one file and write its row, inside the caller's transaction."""
     before = _transaction_id(conn)
     conn.execute(migration.body)  # without parameters, so many statements may stand in one file
@@ -136,12 +145,12 @@ def _apply(conn: psycopg.Connection, migration: Migration) -> None:
     )
 
 
-def _transaction_id(conn: psycopg.Connection) -> str | None:
+def _transaction_id(conn: Conn) -> str | None:
     row = conn.execute("SELECT pg_current_xact_id()::text").fetchone()
     return None if row is None else row[0]
 
 
-def _lock(conn: psycopg.Connection) -> None:
+def _lock(conn: Conn) -> None:
     conn.execute(sql.SQL("SET lock_timeout = {}").format(f"{LOCK_SECONDS}s"))
     try:
         conn.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
@@ -151,7 +160,7 @@ def _lock(conn: psycopg.Connection) -> None:
         ) from None
 
 
-def _become_owner(conn: psycopg.Connection) -> None:
+def _become_owner(conn: Conn) -> None:
     """Everything a migration makes belongs to the owner, whom nobody can log in as."""
     row = conn.execute(
         "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')",
@@ -164,12 +173,12 @@ def _become_owner(conn: psycopg.Connection) -> None:
     conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
 
 
-def _table(conn: psycopg.Connection) -> str | None:
+def _table(conn: Conn) -> str | None:
     row = conn.execute("SELECT to_regclass('public.schema_migrations')::text").fetchone()
     return None if row is None else row[0]
 
 
-def _applied(conn: psycopg.Connection) -> dict[int, tuple[str, bytes]]:
+def _applied(conn: Conn) -> dict[int, tuple[str, bytes]]:
     if _table(conn) is None:
         return {}
     rows = conn.execute(

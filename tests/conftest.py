@@ -1,0 +1,81 @@
+"""What every test may ask for: a migrated database, a server to kill, the number of rounds."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from api.provisioning import Database
+from tests.support import cluster
+
+RUN = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run drills with their full number")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", None)
+    config.stash[RUN] = cluster.open_run() if given is None else Path(given["counterseal_run"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    node.workerinput["counterseal_run"] = str(node.config.stash[RUN])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and RUN in config.stash:
+        cluster.close_run(config.stash[RUN])
+
+
+@pytest.fixture(scope="session")
+def run_directory(request: pytest.FixtureRequest) -> Path:
+    """The run's own directory: all workers see the same, and it goes with the run."""
+    return request.config.stash[RUN]
+
+
+@pytest.fixture(scope="session")
+def database(run_directory: Path) -> Iterator[Database]:
+    """A migrated database, one a worker: leave its structure as it is; tenants keep tests apart."""
+    made = cluster.new_database(run_directory)
+    yield made
+    assert made.admin is not None
+    cluster.drop(made.admin, made.name)
+
+
+@pytest.fixture
+def fresh_database(run_directory: Path) -> Iterator[Callable[[], Database]]:
+    """Makes migrated databases of the test's own, on the shared server; dropped after the test."""
+    made: list[Database] = []
+
+    def make() -> Database:
+        made.append(cluster.new_database(run_directory))
+        return made[-1]
+
+    yield make
+    for one in made:
+        assert one.admin is not None
+        cluster.drop(one.admin, one.name)
+
+
+@pytest.fixture
+def fresh_cluster(run_directory: Path) -> Iterator[Callable[[], cluster.Cluster]]:
+    """Makes servers of the test's own, which it may kill; ended after the test."""
+    made: list[cluster.Cluster] = []
+
+    def make() -> cluster.Cluster:
+        made.append(cluster.new_cluster(run_directory))
+        return made[-1]
+
+    yield make
+    for one in made:
+        cluster.end_server(one.server.data_dir)
+
+
+@pytest.fixture(scope="session")
+def rounds(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """`rounds(small, full)`: how often a drill goes round, in `make test` and in `make drill`."""
+    full = bool(request.config.getoption("--full"))
+    return lambda small, large: large if full else small
