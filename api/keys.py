@@ -41,6 +41,9 @@ KEY_LIFE_SECONDS: Final = 2.0
 """How long a process uses a key without asking the database again; `destroy` waits it out."""
 
 POOL_CONNECTIONS: Final = 4
+POOL_WAIT_SECONDS: Final = 5.0
+"""How long a caller waits for a connection; then nothing is sealed and nothing opened."""
+
 EPOCH_TRIES: Final = 5
 
 Purpose = Literal["seal", "hash"]
@@ -100,7 +103,7 @@ class KeyStore:
             kwargs=_CONNECTION,
             min_size=1,
             max_size=POOL_CONNECTIONS,
-            timeout=10,
+            timeout=POOL_WAIT_SECONDS,
             open=True,
             check=ConnectionPool.check_connection,
         )
@@ -286,7 +289,7 @@ class KeyStore:
             with self._transaction(tenant) as cursor:
                 # Without lock: should the epoch end before our commit, its foreign key refuses us.
                 row = cursor.execute("SELECT max(epoch) FROM epochs").fetchone()
-                epoch = row[0] if row else None
+                epoch: int = row[0] if row else 0
                 wrapped = self._keks.wrap(epoch, new.key, bound)
                 cursor.execute("INSERT INTO tenants VALUES (%s) ON CONFLICT DO NOTHING", (tenant,))
                 # A transaction that inserts the same subject is waited for; the first one stays.
