@@ -57,8 +57,9 @@ def check_service_role(conn: Conn) -> None:
 
     Raises `StartRefused`: `database.role_powerful` (superuser, BYPASSRLS and the like, itself or
     through a role it may become), `.role_owner` (owns a table, function, schema or the database),
-    `.role_creates`, `.role_writes` (any table but `WRITABLE`), `.not_durable` (fsync, full_page_writes or synchronous_commit
-    is off). Without migrations it passes: whether they are there is another question.
+    `.role_creates`, `.role_writes` (any table but `WRITABLE`), `.not_durable` (fsync,
+    full_page_writes or synchronous_commit is off). Without migrations it passes: whether they
+    are there is another question.
     """
     role = conn.info.user
     if found := _first(conn, POWERFUL):

@@ -1,8 +1,8 @@
 """Brings a database to the version of this code: numbered SQL files, each applied once, for good.
 
-A folder holds `NNNN_name.sql`, applied in the order of the numbers, each in one transaction together
-with the row that says so: a crash leaves both or neither. Files that were applied are never edited;
-their checksums are compared on every start.
+A folder holds `NNNN_name.sql`, applied in the order of the numbers, each in one transaction
+together with the row that says so: a crash leaves both or neither. Files that were applied are
+never edited; their checksums are compared on every start.
 """
 
 import hashlib
