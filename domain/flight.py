@@ -94,6 +94,7 @@ class Flight:
         self._all = batch
         self._overlay: dict[str, tuple[str, Loaded]] = {}
         self._decided: list[Pending] = []
+        self._looked_up: set[str] = set()
 
     def fly(self) -> list[Pending]:
         """Decide, write, answer; return the commands to be decided again."""
@@ -129,6 +130,7 @@ class Flight:
                     wanted.add(stream_id)
         try:
             self._ledger.refresh(wanted)
+            self._looked_up |= wanted
         except (Refused, UnknownEvent):
             # One stream cannot be folded: only the commands that look at it are refused, when they
             # do.
@@ -139,8 +141,9 @@ class Flight:
         if laid is not None:
             return laid[1] if laid[0] == kind else Loaded(laid[1].version, None)
         found = self._ledger.recall(kind, stream_id)
-        if found is None:
+        if found is None and stream_id not in self._looked_up:
             self._ledger.refresh([stream_id])
+            self._looked_up.add(stream_id)
             found = self._ledger.recall(kind, stream_id)
         return NOTHING if found is None else found
 
