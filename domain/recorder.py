@@ -316,9 +316,7 @@ class PollingSubscription(Subscription[LedgerRecorder]):
         self._stopped.set()
 
     def __next__(self) -> Notification:
-        while not self._page:
-            if self._stopped.is_set():
-                raise StopIteration
+        while not self._page and not self._stopped.is_set():
             self._page = list(
                 self._recorder.select_notifications(
                     self._last_notification_id,
@@ -332,6 +330,8 @@ class PollingSubscription(Subscription[LedgerRecorder]):
                 self._page.reverse()
             else:
                 self._stopped.wait(POLL_INTERVAL_S)
+        if self._stopped.is_set():
+            raise StopIteration
         return self._page.pop()
 
 
