@@ -1,0 +1,248 @@
+"""What may be asked of a grant from its request to its signature, and notes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from domain import approving, duties, granting, policies, supervising
+from domain.errors import Refused
+from domain.events.policy import PolicyBody
+from domain.grant_guards import Setting
+from domain.grantees import grantee_of
+from domain.grants import Grant, GrantEvent
+from domain.sealing import Sealed
+from domain.values import PolicyRef, Scope, Term, Terms
+from domain.view import Command, View
+
+
+class GrantCommand(Command, frozen=True, kw_only=True):
+    """An intent on the grant `grant_id`."""
+
+    grant_id: str
+
+    @property
+    def kind(self) -> str:
+        return "grant"
+
+    @property
+    def stream_id(self) -> str:
+        return self.grant_id
+
+    def known(self, view: View) -> Grant:
+        """Return the grant. Raises `Refused`: `grant.unknown`, `grant.not_requested`."""
+        grant = view.grant(self.grant_id)
+        if grant is None:
+            raise Refused("grant.unknown", grant=self.grant_id)
+        if not grant.grantee:
+            raise Refused("grant.not_requested", grant=self.grant_id)
+        return grant
+
+    def setting(self, view: View, grant: Grant) -> Setting:
+        """Return what a verb on this grant stands on: who acts, the pinned policy, the grantee."""
+        actor = duties.actor(view)
+        body = pinned(view, grant.policy)
+        grantee = grantee_of(view, grant.grantee)
+        return Setting(body, grantee, actor, view.act, view.same_person)
+
+    def happen(self, view: View, events: list[GrantEvent]) -> None:
+        """Hand over what the verb returned."""
+        view.record("grant", self.grant_id, events)
+
+
+def pinned(view: View, ref: PolicyRef) -> PolicyBody:
+    """Return the body of the version a grant rests on. Raises `Refused`: `policy.unknown`."""
+    policy = view.policy(ref.policy)
+    if policy is None or ref.version not in policy.versions:
+        raise Refused("policy.unknown", policy=ref.policy, version=ref.version)
+    return policy.versions[ref.version].body
+
+
+class RequestGrant(GrantCommand, frozen=True, kw_only=True):
+    """Ask for a grant under the version of `policy` (its stream) now in force.
+
+    `number` and the keyed hash under which it is claimed, `case` and the grant's id are the edge's.
+    """
+
+    number: str
+    number_claim: bytes
+    case: str
+    grantee: str
+    policy: str
+    actions: tuple[str, ...]
+    scope: Scope
+    term: Term
+    channel: str = "online"
+    parent: str | None = None
+
+    def hints(self) -> tuple[tuple[str, str], ...]:
+        kind, _, grantee_id = self.grantee.partition(":")
+        known = (("grant", self.grant_id), ("policy", self.policy))
+        return (*known, (kind, grantee_id)) if kind in ("customer", "staff") else known
+
+    def decide(self, view: View) -> None:
+        actor = duties.actor(view)
+        policy = view.policy(self.policy)
+        if policy is None:
+            raise Refused("policy.unknown", policy=self.policy)
+        version = policies.in_force(policy, view.at)
+        if version is None:
+            raise Refused("policy.none_in_force", policy=self.policy)
+        grantee = grantee_of(view, self.grantee)
+        setting = Setting(version.body, grantee, actor, view.act, view.same_person)
+        terms = Terms(version.body.kind, self.actions, self.scope, self.term, parent=self.parent)
+        events = granting.request(
+            view.grant(self.grant_id),
+            setting,
+            view.catalogue(),
+            number=self.number,
+            case=self.case,
+            terms=terms,
+            policy=PolicyRef(self.policy, version.number),
+            channel=self.channel,
+        )
+        view.claim("grant_number", self.number_claim, self.grant_id)
+        self.happen(view, events)
+
+
+class AskInformation(GrantCommand, frozen=True, kw_only=True):
+    """Ask the requester for something before going on."""
+
+    question: Sealed | None = None
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        setting = self.setting(view, grant)
+        self.happen(view, granting.ask(grant, setting, question=self.question))
+
+
+class ProvideInformation(GrantCommand, frozen=True, kw_only=True):
+    """Answer; actions, scope and term given here replace those asked for, the others stay."""
+
+    answer: Sealed | None = None
+    actions: tuple[str, ...] | None = None
+    scope: Scope | None = None
+    term: Term | None = None
+    channel: str = "online"
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        setting = self.setting(view, grant)
+        terms = None
+        catalogue = None
+        if (self.actions, self.scope, self.term) != (None, None, None):
+            catalogue = view.catalogue()
+            terms = Terms(
+                grant.terms.kind,
+                grant.terms.actions if self.actions is None else self.actions,
+                grant.terms.scope if self.scope is None else self.scope,
+                grant.terms.term if self.term is None else self.term,
+                grant.terms.number,
+                grant.terms.parent,
+            )
+        events = granting.provide(
+            grant, setting, catalogue, answer=self.answer, terms=terms, channel=self.channel
+        )
+        self.happen(view, events)
+
+
+class RecordCheck(GrantCommand, frozen=True, kw_only=True):
+    """Record one act of verification that came out well."""
+
+    check: str
+    channel: str
+    note: Sealed | None = None
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        events = granting.record_check(
+            grant,
+            self.setting(view, grant),
+            kind=self.check,
+            channel=self.channel,
+            note=self.note,
+        )
+        self.happen(view, events)
+
+
+class FailCheck(GrantCommand, frozen=True, kw_only=True):
+    """Record one act of verification that came out badly; the request is rejected."""
+
+    check: str
+    channel: str
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        setting = self.setting(view, grant)
+        self.happen(view, granting.fail(grant, setting, kind=self.check, channel=self.channel))
+
+
+class ApproveStage(GrantCommand, frozen=True, kw_only=True):
+    """Give one's approval in a stage; `role` where one could speak for several of its groups."""
+
+    stage: str
+    role: str | None = None
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        setting = self.setting(view, grant)
+        self.happen(view, approving.approve(grant, setting, stage=self.stage, role=self.role))
+
+
+class RetractApproval(GrantCommand, frozen=True, kw_only=True):
+    """Take one's own approval of the open stage back."""
+
+    stage: str
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        self.happen(view, approving.retract(grant, self.setting(view, grant), stage=self.stage))
+
+
+class RejectGrant(GrantCommand, frozen=True, kw_only=True):
+    """Say no, as one who could approve."""
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        self.happen(view, approving.reject(grant, self.setting(view, grant)))
+
+
+class WithdrawGrant(GrantCommand, frozen=True, kw_only=True):
+    """Take the request back."""
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        self.happen(view, approving.withdraw(grant, self.setting(view, grant)))
+
+
+class SignGrant(GrantCommand, frozen=True, kw_only=True):
+    """Sign for `party` on the agreement's and the approved terms' digest."""
+
+    party: Literal["grantee", "tenant"]
+    digest: str
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        setting = self.setting(view, grant)
+        self.happen(view, approving.sign(grant, setting, party=self.party, digest=self.digest))
+
+
+class DeclineGrant(GrantCommand, frozen=True, kw_only=True):
+    """Refuse to sign for `party`."""
+
+    party: Literal["grantee", "tenant"]
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        self.happen(view, approving.decline(grant, self.setting(view, grant), party=self.party))
+
+
+class NoteGrant(GrantCommand, frozen=True, kw_only=True):
+    """Keep something worth keeping beside the grant; it decides nothing."""
+
+    label: str | None = None
+    text: Sealed | None = None
+
+    def decide(self, view: View) -> None:
+        grant = self.known(view)
+        setting = self.setting(view, grant)
+        self.happen(view, supervising.note(grant, setting, label=self.label, text=self.text))

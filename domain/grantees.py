@@ -1,0 +1,84 @@
+"""Whom a grant is given to: who that is now, whether they stand, and who acts for them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from domain import customers, duties, intervals, staff
+from domain.customers import Customer
+from domain.duties import Actor, Same, Sees
+from domain.errors import Refused
+from domain.staff import Staff
+from domain.values import Instant
+
+
+class Grantee(msgspec.Struct, frozen=True):
+    """A grantee's ref and the records it stands for: itself, then each one it was merged into.
+
+    `ids` are the stream ids of `records`, in the same order.
+    """
+
+    ref: str
+    ids: tuple[str, ...] = ()
+    records: tuple[Customer | Staff, ...] = ()
+
+
+def grantee_of(view: Sees, ref: str) -> Grantee:
+    """Return the grantee of this ref; every record looked at is a read.
+
+    Raises `Refused`: `grantee.unknown`, `customer.merge_too_long`.
+    """
+    records = duties.grantees(view, ref)
+    if not records:
+        raise Refused("grantee.unknown", grantee=ref)
+    merged = (record.merged_into for record in records[:-1] if isinstance(record, Customer))
+    ids = (ref.partition(":")[2], *(into for into in merged if into is not None))
+    return Grantee(ref, ids, records)
+
+
+def stands(grantee: Grantee, at: Instant) -> bool:
+    """Tell whether the grantee is in standing: as the record it was merged into, if it was."""
+    last = grantee.records[-1]
+    standing = staff.standing(last) if isinstance(last, Staff) else customers.standing(last)
+    return intervals.contains(standing, at)
+
+
+def require_standing(grantee: Grantee, at: Instant) -> None:
+    """Refuse with `grantee.standing` one not confirmed, blocked, lapsed, or not appointed."""
+    if not stands(grantee, at):
+        raise Refused("grantee.standing", grantee=grantee.ref)
+
+
+def require_grantable(grantee: Grantee, at: Instant) -> None:
+    """Refuse whoever may not be asked for: a customer neither registered nor confirmed, a former
+    staff member. Codes: `grantee.blocked`, `grantee.lapsed`, `grantee.merged`, `grantee.standing`.
+    """
+    first = grantee.records[0]
+    if isinstance(first, Staff):
+        require_standing(grantee, at)
+        return
+    status = customers.status_at(first, at)
+    if status not in ("registered", "confirmed"):
+        raise Refused(f"grantee.{status}", grantee=grantee.ref)
+
+
+def identified_until(grantee: Grantee) -> Instant | None:
+    """Return when the identity the grantee was confirmed on ends; None where nothing bounds it."""
+    last = grantee.records[-1]
+    return None if isinstance(last, Staff) else last.confirmed_until
+
+
+def acts_for(actor: Actor, grantee: Grantee, act: str, at: Instant, same: Same) -> bool:
+    """Tell whether the actor is the grantee: a member for `act`, or the staff member themselves."""
+    first = grantee.records[0]
+    if isinstance(first, Staff):
+        return actor.principal is None and f"staff:{actor.staff_id}" == grantee.ref
+    if actor.person is None or actor.customer_id not in grantee.ids or actor.customer is None:
+        return False
+    return duties.may_act_for(actor.person, actor.customer, act, at, same)
+
+
+def require_grantee(actor: Actor, grantee: Grantee, act: str, at: Instant, same: Same) -> None:
+    """Refuse with `member.missing` whoever does not act for the grantee."""
+    if not acts_for(actor, grantee, act, at, same):
+        raise Refused("member.missing", party=actor.party.ref, customer=grantee.ref, act=act)
