@@ -61,7 +61,7 @@ MEMBER_ACTS = frozenset({"request", "provide", "sign", "revoke", "report_use"})
 
 
 class Check(msgspec.Struct, frozen=True):
-    """A recorded act of identification since the last confirmation; `persons` whose hands it was."""
+    """A recorded act of identification since the last confirmation, by `persons`."""
 
     kind: str
     channel: str

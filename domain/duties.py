@@ -16,7 +16,7 @@ from domain.customers import Customer, is_member
 from domain.errors import Refused
 from domain.persons import Person
 from domain.staff import Staff, deputy_at, standing
-from domain.values import TIMEKEEPER, Instant, Party
+from domain.values import TIMEKEEPER, Act, Instant, Party
 
 Same = Callable[[str], str]
 
@@ -226,7 +226,11 @@ def is_fresh(persons: Iterable[str], hands: Iterable[str], same: Same) -> bool:
 
 
 def require_fresh(actor: Actor, hands: Iterable[str], same: Same) -> None:
-    """Refuse with `duties.not_separate` where one of the acting persons had a hand in it."""
+    """Refuse with `duties.not_separate` where one of the acting persons had a hand in it.
+
+    With `actor.person_missing` where no person acts: a service is nobody's second pair of eyes.
+    """
+    require_person(actor)
     if not is_fresh(persons_of(actor), hands, same):
         raise Refused("duties.not_separate", party=actor.party.ref)
 
@@ -235,6 +239,12 @@ def require_person(actor: Actor) -> None:
     """Refuse with `actor.person_missing` a service, where two people must be behind a decision."""
     if not persons_of(actor):
         raise Refused("actor.person_missing", party=actor.party.ref)
+
+
+def require_reason(act: Act) -> None:
+    """Refuse with `reason.missing` what must not happen without one."""
+    if act.reason is None or (act.reason.code is None and act.reason.text is None):
+        raise Refused("reason.missing")
 
 
 def grantees(view: Sees, ref: str) -> tuple[Customer | Staff, ...]:

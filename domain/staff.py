@@ -4,13 +4,15 @@ and who stands in.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from domain import intervals
-from domain.errors import Impossible
+from domain.codes import require_code
+from domain.errors import Impossible, Refused
 from domain.events.staff import (
     StaffAppointed,
     StaffAssignmentsChanged,
@@ -23,7 +25,9 @@ from domain.events.staff import (
 )
 from domain.folding import disorder
 from domain.intervals import Intervals
-from domain.values import Instant
+from domain.persons import Person, require_not_merged
+from domain.persons import require_known as require_known_person
+from domain.values import Act, Instant, stamp
 
 StaffEvent = (
     StaffAppointed
@@ -36,6 +40,9 @@ StaffEvent = (
     | StaffDeactivated
 )
 Status = Literal["appointed", "deactivated"]
+
+MAX_ASSIGNED: Final = 2_000
+"""Most customers assigned to one staff member."""
 
 ROLES = frozenset(
     {
@@ -145,3 +152,219 @@ def _after(staff: Staff, event: StaffEvent) -> Staff:
             return replace(staff, status="deactivated", deputy=None, appointed=ended)
         case _:  # pyright: ignore[reportUnnecessaryComparison]
             raise Impossible(event, staff)
+
+
+def require_known(staff: Staff | None, staff_id: str) -> Staff:
+    """Refuse with `staff.unknown` who was never appointed."""
+    if staff is None:
+        raise Refused("staff.unknown", staff=staff_id)
+    return staff
+
+
+def require_appointed(staff: Staff | None, staff_id: str) -> Staff:
+    """Refuse with `staff.unknown` or `staff.state` who does not work here."""
+    known = require_known(staff, staff_id)
+    if not known.active:
+        raise Refused("staff.state", staff=staff_id, state=known.status)
+    return known
+
+
+def require_roles(roles: tuple[str, ...]) -> None:
+    """Refuse with `staff.role_unknown` what is none of `ROLES`."""
+    for role in roles:
+        if role not in ROLES:
+            raise Refused("staff.role_unknown", role=role)
+
+
+def require_assignable(customers: tuple[str, ...]) -> None:
+    """Refuse with `staff.too_many_customers` more than one staff member can have."""
+    if len(set(customers)) > MAX_ASSIGNED:
+        raise Refused("staff.too_many_customers", limit=MAX_ASSIGNED)
+
+
+def require_no_circle(staff_id: str, deputy: Deputy, line: Mapping[str, Staff]) -> None:
+    """Refuse with `staff.deputy_circle` who would at some instant stand in for themselves.
+
+    `line` are the staff members reached from the deputy by `set deputy`, by id.
+    """
+    begin, end, following = deputy.from_, deputy.until, deputy.staff
+    for _ in range(len(line) + 1):
+        if following == staff_id:
+            raise Refused("staff.deputy_circle", staff=staff_id, deputy=deputy.staff)
+        member = line.get(following)
+        if member is None or member.deputy is None:
+            return
+        begin, end = max(begin, member.deputy.from_), min(end, member.deputy.until)
+        following = member.deputy.staff
+        if end <= begin:
+            return
+
+
+def appoint(
+    staff: Staff | None,
+    staff_id: str,
+    *,
+    person_id: str,
+    person: Person | None,
+    number: str,
+    level: str,
+    roles: tuple[str, ...],
+    customers: tuple[str, ...] = (),
+    same: Callable[[str], str],
+    act: Act,
+) -> list[StaffEvent]:
+    """Appoint a person, or one who was deactivated again, with exactly these roles and customers.
+
+    Raises `Refused`: `staff.state` (appointed, and otherwise), `person.unknown`, `person.state`,
+    `code.malformed`, `staff.role_unknown`, `staff.too_many_customers`, `staff.person_changed`.
+    """
+    require_not_merged(require_known_person(person, person_id), person_id)
+    require_code("number", number)
+    require_code("level", level)
+    require_roles(roles)
+    require_assignable(customers)
+    event = StaffAppointed(
+        **stamp(act),
+        person=person_id,
+        number=number,
+        level=level,
+        roles=_set(roles),
+        customers=_set(customers),
+    )
+    if staff is None:
+        return [event]
+    if staff.active:
+        if _appointed_as(staff, event):
+            return []
+        raise Refused("staff.state", staff=staff_id, state=staff.status)
+    if same(staff.person) != same(person_id):
+        raise Refused("staff.person_changed", staff=staff_id)
+    return [event]
+
+
+def _set(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words once each, sorted: what is a set is written in one way."""
+    return tuple(sorted(set(words)))
+
+
+def _appointed_as(staff: Staff, event: StaffAppointed) -> bool:
+    return (staff.person, staff.number, staff.level, staff.roles, staff.customers) == (
+        event.person,
+        event.number,
+        event.level,
+        event.roles,
+        event.customers,
+    )
+
+
+def change_level(staff: Staff | None, staff_id: str, *, level: str, act: Act) -> list[StaffEvent]:
+    """Give another level. Raises `Refused`: `staff.unknown`, `staff.state`, `code.malformed`."""
+    known = require_appointed(staff, staff_id)
+    require_code("level", level)
+    return [] if known.level == level else [StaffLevelChanged(**stamp(act), level=level)]
+
+
+def change_roles(
+    staff: Staff | None, staff_id: str, *, roles: tuple[str, ...], act: Act
+) -> list[StaffEvent]:
+    """Let the roles be exactly these.
+
+    Raises `Refused`: `staff.unknown`, `staff.state`, `staff.role_unknown`.
+    """
+    known = require_appointed(staff, staff_id)
+    require_roles(roles)
+    if _set(known.roles) == _set(roles):
+        return []
+    return [StaffRolesChanged(**stamp(act), roles=_set(roles))]
+
+
+def assign_customers(
+    staff: Staff | None, staff_id: str, *, customers: tuple[str, ...], act: Act
+) -> list[StaffEvent]:
+    """Let the customers assigned be exactly these.
+
+    Raises `Refused`: `staff.unknown`, `staff.state`, `staff.too_many_customers`.
+    """
+    known = require_appointed(staff, staff_id)
+    require_assignable(customers)
+    if _set(known.customers) == _set(customers):
+        return []
+    return [StaffAssignmentsChanged(**stamp(act), customers=_set(customers))]
+
+
+def set_deputy(
+    staff: Staff | None,
+    staff_id: str,
+    *,
+    deputy: Deputy,
+    line: Mapping[str, Staff],
+    same: Callable[[str], str],
+    act: Act,
+) -> list[StaffEvent]:
+    """Let `deputy` act on this one's behalf for a time, instead of any before.
+
+    `line` are the staff members reached from the deputy by their own deputies, by id, itself first.
+    Raises `Refused`: `staff.unknown`, `staff.state`, `staff.term_empty`, `staff.deputy_from_past`,
+    `staff.deputy_unknown`, `staff.deputy_not_in_standing`, `staff.deputy_self`,
+    `staff.deputy_circle`.
+    """
+    known = require_appointed(staff, staff_id)
+    if known.deputy == deputy:
+        return []
+    if deputy.until <= deputy.from_:
+        raise Refused("staff.term_empty", from_=deputy.from_, until=deputy.until)
+    if deputy.from_ < act.at:
+        raise Refused("staff.deputy_from_past", from_=deputy.from_)
+    member = line.get(deputy.staff)
+    if member is None:
+        raise Refused("staff.deputy_unknown", deputy=deputy.staff)
+    if not member.active:
+        raise Refused("staff.deputy_not_in_standing", deputy=deputy.staff)
+    if same(member.person) == same(known.person):
+        raise Refused("staff.deputy_self", deputy=deputy.staff)
+    require_no_circle(staff_id, deputy, line)
+    return [
+        StaffDeputySet(**stamp(act), deputy=deputy.staff, from_=deputy.from_, until=deputy.until)
+    ]
+
+
+def end_deputy(staff: Staff | None, staff_id: str, *, act: Act) -> list[StaffEvent]:
+    """Let nobody act on this one's behalf. Raises `Refused`: `staff.unknown`, `staff.state`."""
+    known = require_appointed(staff, staff_id)
+    return [] if known.deputy is None else [StaffDeputyEnded(**stamp(act))]
+
+
+def hand_over(
+    staff: Staff | None,
+    staff_id: str,
+    *,
+    to_id: str,
+    to: Staff | None,
+    customers: tuple[str, ...] | None = None,
+    act: Act,
+) -> tuple[list[StaffEvent], list[StaffEvent]]:
+    """Hand customers (all assigned, unless some are named) to `to`; also after a deactivation.
+
+    Returns the events of this stream and those of `to`'s. Raises `Refused`: `staff.unknown`,
+    `staff.hand_over_self`, `staff.state` (of `to`), `staff.not_assigned`,
+    `staff.too_many_customers`.
+    """
+    known = require_known(staff, staff_id)
+    if to_id == staff_id:
+        raise Refused("staff.hand_over_self", staff=staff_id)
+    target = require_appointed(to, to_id)
+    handed = _set(known.customers if customers is None else customers)
+    for customer in handed:
+        if customer not in known.customers and customer not in target.customers:
+            raise Refused("staff.not_assigned", staff=staff_id, customer=customer)
+    handed = tuple(customer for customer in handed if customer in known.customers)
+    if not handed:
+        return [], []
+    received = assign_customers(target, to_id, customers=(*target.customers, *handed), act=act)
+    return [StaffHandedOver(**stamp(act), to=to_id, customers=handed)], received
+
+
+def deactivate(staff: Staff | None, staff_id: str, *, act: Act) -> list[StaffEvent]:
+    """End the work here at once; what is open shows as unassigned. Raises: `staff.unknown`."""
+    known = require_known(staff, staff_id)
+    return [StaffDeactivated(**stamp(act))] if known.active else []

@@ -1,0 +1,212 @@
+"""What may be asked of a customer's record: profile, key fields, grade, links, members, merges."""
+
+from __future__ import annotations
+
+from typing import final
+
+from domain import customer_changes
+from domain.commands.customers import (
+    DECIDERS,
+    IDENTITY_CLAIM,
+    KEEPERS,
+    USCC_CLAIM,
+    CustomerCommand,
+    claim_identifier,
+)
+from domain.duties import actor, require_any_role, require_role
+from domain.sealing import Sealed
+from domain.values import Instant
+from domain.view import View
+
+
+@final
+class ChangeCustomerProfile(CustomerCommand, frozen=True, kw_only=True):
+    """Change fields that identify nobody by themselves; None leaves one as it is."""
+
+    contact: Sealed | None = None
+    address: Sealed | None = None
+
+    def decide(self, view: View) -> None:
+        require_any_role(actor(view), KEEPERS, view.at)
+        events = customer_changes.change_profile(
+            view.customer(self.customer),
+            self.customer,
+            contact=self.contact,
+            address=self.address,
+            act=view.act,
+        )
+        view.record("customer", self.customer, events)
+
+
+@final
+class ProposeCorrection(CustomerCommand, frozen=True, kw_only=True):
+    """Propose other key fields. What identifies is claimed now, so that a clash shows at once."""
+
+    correction: str
+    title: str | None = None
+    uscc: str | None = None
+    uscc_claim: bytes | None = None
+    full_name: Sealed | None = None
+    identity_number: Sealed | None = None
+    identity_claim: bytes | None = None
+
+    def decide(self, view: View) -> None:
+        require_any_role(actor(view), KEEPERS, view.at)
+        events = customer_changes.propose_correction(
+            view.customer(self.customer),
+            self.customer,
+            correction=self.correction,
+            title=self.title,
+            uscc=self.uscc,
+            full_name=self.full_name,
+            identity_number=self.identity_number,
+            act=view.act,
+        )
+        view.record("customer", self.customer, events)
+        if events:
+            claim_identifier(view, USCC_CLAIM, self.uscc, self.uscc_claim, self.customer)
+            claim_identifier(
+                view, IDENTITY_CLAIM, self.identity_number, self.identity_claim, self.customer
+            )
+
+
+@final
+class DecideCorrection(CustomerCommand, frozen=True, kw_only=True):
+    """Accept or reject a proposed correction."""
+
+    correction: str
+    accept: bool
+
+    def decide(self, view: View) -> None:
+        acting = actor(view)
+        require_any_role(acting, DECIDERS, view.at)
+        events = customer_changes.decide_correction(
+            view.customer(self.customer),
+            self.customer,
+            correction=self.correction,
+            accept=self.accept,
+            actor=acting,
+            same=view.same_person,
+            act=view.act,
+        )
+        view.record("customer", self.customer, events)
+
+
+@final
+class GradeCustomer(CustomerCommand, frozen=True, kw_only=True):
+    """Say how good a customer it is."""
+
+    grade: str
+
+    def decide(self, view: View) -> None:
+        require_any_role(actor(view), KEEPERS, view.at)
+        events = customer_changes.give_grade(
+            view.customer(self.customer), self.customer, grade=self.grade, act=view.act
+        )
+        view.record("customer", self.customer, events)
+
+
+@final
+class LinkCustomer(CustomerCommand, frozen=True, kw_only=True):
+    """Say what another system calls this customer."""
+
+    system: str
+    external_id: str
+
+    def decide(self, view: View) -> None:
+        require_any_role(actor(view), KEEPERS, view.at)
+        events = customer_changes.link(
+            view.customer(self.customer),
+            self.customer,
+            system=self.system,
+            external_id=self.external_id,
+            act=view.act,
+        )
+        view.record("customer", self.customer, events)
+
+
+@final
+class AddMember(CustomerCommand, frozen=True, kw_only=True):
+    """Let a person act for the customer, from now unless `from_` says otherwise."""
+
+    member: str
+    person: str
+    acts: tuple[str, ...]
+    from_: Instant | None = None
+    until: Instant | None = None
+
+    def hints(self) -> tuple[tuple[str, str], ...]:
+        return (("customer", self.customer), ("person", self.person))
+
+    def decide(self, view: View) -> None:
+        require_any_role(actor(view), KEEPERS, view.at)
+        events = customer_changes.add_member(
+            view.customer(self.customer),
+            self.customer,
+            member=self.member,
+            person_id=self.person,
+            person=view.person(self.person),
+            acts=self.acts,
+            from_=self.from_,
+            until=self.until,
+            act=view.act,
+        )
+        view.record("customer", self.customer, events)
+
+
+@final
+class EndMember(CustomerCommand, frozen=True, kw_only=True):
+    """Let a person act for the customer no longer."""
+
+    member: str
+
+    def decide(self, view: View) -> None:
+        require_any_role(actor(view), KEEPERS, view.at)
+        events = customer_changes.end_member(
+            view.customer(self.customer), self.customer, member=self.member, act=view.act
+        )
+        view.record("customer", self.customer, events)
+
+
+@final
+class ProposeCustomerMerge(CustomerCommand, frozen=True, kw_only=True):
+    """Propose that this record and `into` are one customer."""
+
+    into: str
+
+    def hints(self) -> tuple[tuple[str, str], ...]:
+        return (("customer", self.customer), ("customer", self.into))
+
+    def decide(self, view: View) -> None:
+        require_any_role(actor(view), KEEPERS, view.at)
+        events = customer_changes.propose_merge(
+            view.customer(self.customer),
+            self.customer,
+            into_id=self.into,
+            into=view.customer(self.into),
+            act=view.act,
+        )
+        view.record("customer", self.customer, events)
+
+
+@final
+class DecideCustomerMerge(CustomerCommand, frozen=True, kw_only=True):
+    """Accept or reject a merge; by compliance, for it moves what was granted to another record."""
+
+    accept: bool
+
+    def decide(self, view: View) -> None:
+        acting = actor(view)
+        require_role(acting, "compliance", view.at)
+        known = view.customer(self.customer)
+        open_merge = None if known is None else known.merge
+        events = customer_changes.decide_merge(
+            known,
+            self.customer,
+            into=None if open_merge is None else view.customer(open_merge.into),
+            accept=self.accept,
+            actor=acting,
+            same=view.same_person,
+            act=view.act,
+        )
+        view.record("customer", self.customer, events)
