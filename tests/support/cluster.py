@@ -82,19 +82,27 @@ def server_url(run: Path) -> str:
     return os.environ.get("TEST_DATABASE_URL") or ensure_server(run / "postgres").admin_url
 
 
+def bare_database(run: Path) -> Database:
+    """A database of one's own on the run's server, with its roles and nothing in it."""
+    admin = server_url(run)
+    name = f"counterseal_test_{secrets.token_hex(4)}"
+    with locked(run / "secrets.lock"):
+        # The roles of a server of one's own may have passwords of an earlier run: set anew, once.
+        first = not (run / "secrets" / "roles.json").exists()
+        return provision(admin, name, run / "secrets", reset=first)
+
+
 def new_database(run: Path) -> Database:
     """A migrated database of one's own on the run's server; its name does not matter."""
-    admin = server_url(run)
     with locked(run / "template.lock"):
         made = run / "template.json"
         if not made.exists():
-            name = f"counterseal_test_{secrets.token_hex(4)}"
-            migrate_both(provision(admin, name, run / "secrets", reset=True))
-            made.write_text(json.dumps({"name": name}))
-        template = json.loads(made.read_text())["name"]
-    return provision(
-        admin, f"{template}_{secrets.token_hex(4)}", run / "secrets", template=template
-    )
+            template = bare_database(run)
+            migrate_both(template)
+            made.write_text(json.dumps({"name": template.name}))
+        name = json.loads(made.read_text())["name"]
+    admin = server_url(run)
+    return provision(admin, f"{name}_{secrets.token_hex(4)}", run / "secrets", template=name)
 
 
 def new_cluster(run: Path) -> Cluster:
