@@ -23,6 +23,7 @@ REWRAP_PAGE: Final = 500
 STRAGGLER_TRIES: Final = 5
 """Passes over keys that another process still wrapped under the old epoch."""
 
+LOCK_WAIT: Final = "1s"
 _LOCK: Final = 0x73_65_61_6C
 _PROOF: Final = b"counterseal: these are the keys"
 
@@ -95,8 +96,7 @@ def steps(connection: Connection[Any], keks: KeyEncryptionKeys, epoch: int) -> I
     `Refused`: `keys.rotating` (another process is at it), `keys.damaged` (a wrapped key does not
     open; nothing is destroyed then), `keys.busy`.
     """
-    if not _value(connection, "SELECT pg_try_advisory_lock(%s)", (_LOCK,)):
-        raise Refused("keys.rotating")
+    _lock(connection)
     newest: int = max(epoch, _value(connection, "SELECT max(epoch) FROM epochs") or 0)
     open_epoch(connection, keks, newest)
     yield Step("opened", "new keys go into the new epoch, old ones open under the old", newest)
@@ -116,6 +116,16 @@ def steps(connection: Connection[Any], keks: KeyEncryptionKeys, epoch: int) -> I
     old = tuple(sorted(known for known in keks.epochs() if known < oldest))
     keks.destroy(old)
     yield Step("destroyed", "nothing to finish", newest, destroyed=old)
+
+
+def _lock(connection: Connection[Any]) -> None:
+    """Wait for a moment, because the lock of a rotation that ended goes with its server process."""
+    try:
+        with connection.transaction():
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_WAIT,))
+            connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+    except errors.LockNotAvailable:
+        raise Refused("keys.rotating") from None
 
 
 def _tenants(connection: Connection[Any]) -> list[str]:
