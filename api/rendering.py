@@ -1,0 +1,135 @@
+"""Events and states as JSON: instants in UTC, sealed texts masked unless they may be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+import msgspec
+
+from domain import catalogue, customers, grants, persons, policies, staff
+from domain.events import Event
+from domain.ledger import Recorded
+from domain.sealing import Context, Opener, Sealed, Unopenable
+from domain.values import Instant
+
+MASKED: Final = {"sealed": True}
+"""What stands where a text is sealed and the reader may not see it."""
+
+COMMON: Final = frozenset(Event.__struct_fields__)
+"""Fields that every event has; what remains is the event's own."""
+
+Show = Callable[[Sealed, str], Any]
+"""Gives what is shown for a sealed value found in the field of this name."""
+
+
+def masked(_sealed: Sealed, _field: str) -> Any:
+    """Show that there is a text, and nothing of it."""
+    return MASKED
+
+
+def opened(opener: Opener, tenant: str, stream_id: str, command_id: str) -> Show:
+    """Return what opens texts of one command's events on one stream.
+
+    A text whose subject was forgotten shows as `{"sealed": true, "erased": true}`; one that does
+    not open where it stands as `{"sealed": true, "forged": true}`.
+    """
+
+    def show(sealed: Sealed, field: str) -> Any:
+        try:
+            return opener.open(sealed, Context(tenant, stream_id, command_id, field))
+        except Unopenable as fault:
+            why = "erased" if fault.code == "sealed.key_gone" else "forged"
+            return {**MASKED, why: True}
+
+    return show
+
+
+def instant(value: datetime) -> str:
+    """Return an instant as RFC 3339 in UTC, with as many digits as it has."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def shown(value: Any, field: str = "", show: Show = masked) -> Any:
+    """Return any value of an event or a state as JSON; `field` is the name it stands under.
+
+    Empty fields of structs are left out. The text of a reason stands under `reason`.
+    """
+    match value:
+        case None | str() | int() | float():
+            return value
+        case datetime():
+            return instant(value)
+        case Sealed():
+            return show(value, field)
+        case msgspec.Struct():
+            return _struct(value, field, show)
+        case Mapping():
+            pairs = cast(Mapping[Any, Any], value)
+            return {str(name): shown(one, field, show) for name, one in pairs.items()}
+        case set() | frozenset():
+            return sorted(shown(one, field, show) for one in cast(Iterable[Any], value))
+        case _:
+            return [shown(one, field, show) for one in cast(Iterable[Any], value)]
+
+
+def _struct(value: msgspec.Struct, field: str, show: Show) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+    for name, written in names:
+        one = getattr(value, name)
+        if one is not None and one != () and one != {}:
+            found[written] = shown(one, field if name == "text" and field else name, show)
+    return found
+
+
+def event(recorded: Recorded, show: Show = masked) -> dict[str, Any]:
+    """Return a recorded event: where it stands, whose hand it was, and its own fields."""
+    whole = shown(recorded.event, "", show)
+    found: dict[str, Any] = {
+        "position": recorded.position,
+        "type": recorded.type,
+        "stream": recorded.stream_id,
+        "version": recorded.version,
+        "recorded_at": instant(recorded.recorded_at),
+    }
+    found.update((name, value) for name, value in whole.items() if name in COMMON)
+    found["fields"] = {name: value for name, value in whole.items() if name not in COMMON}
+    return found
+
+
+def state(kind: str, found: Any, at: Instant, show: Show = masked) -> Any:
+    """Return a stream's state as of `at`, its status by the clock; None where it does not exist."""
+    if found is None:
+        return None
+    if kind == "catalogue":
+        return _catalogue(found)
+    rendered: dict[str, Any] = shown(found, "", show)
+    if kind == "policy":
+        rendered["status"] = found.status
+        for number, version in found.versions.items():
+            rendered["versions"][str(number)]["status"] = policies.status_at(found, number, at)
+            rendered["versions"][str(number)]["authors"] = sorted(version.authors)
+        return rendered
+    rendered["status"] = _STATUS[kind](found, at)
+    return rendered
+
+
+def _catalogue(found: catalogue.Catalogue) -> dict[str, Any]:
+    """The dimensions and how many points each has; the points have lists of their own."""
+    return {
+        "status": found.status,
+        "dimensions": {
+            code: {"names": shown(one.names), "points": sum(map(len, one.shelves))}
+            for code, one in found.dimensions.items()
+        },
+    }
+
+
+_STATUS: Final[Mapping[str, Callable[[Any, Instant], str]]] = {
+    "person": persons.status_at,
+    "staff": staff.status_at,
+    "customer": customers.status_at,
+    "grant": grants.status_at,
+}

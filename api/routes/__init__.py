@@ -1,0 +1,1 @@
+"""Every operation behind HTTP, one file a stream or a kind of question."""
