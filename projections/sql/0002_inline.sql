@@ -19,7 +19,7 @@ CREATE TABLE permissions (
     scope          jsonb NOT NULL,
     policy_id      uuid,
     policy_version integer NOT NULL,
-    parent         uuid,
+    parent         text,
     stops          jsonb NOT NULL,
     PRIMARY KEY (tenant_id, generation, grant_id, terms_number, valid_from, known_from),
     CHECK (valid_from < valid_to),
@@ -122,7 +122,7 @@ BEGIN
                    min(p_positions[r.e + 1]) FILTER (WHERE r.o = 'c') OVER later AS ended
             FROM jsonb_to_recordset(p_rows) AS r(e integer, t text, o text, grant_id uuid, terms_number integer,
                 valid_from timestamptz, valid_to timestamptz, grantee text, number text, kind text, actions text[],
-                scope jsonb, policy_id uuid, policy_version integer, parent uuid, stops jsonb)
+                scope jsonb, policy_id uuid, policy_version integer, parent text, stops jsonb)
             WHERE r.t = 'g' AND p_positions[r.e + 1] IS NOT NULL
             WINDOW key_order AS (PARTITION BY r.grant_id, r.terms_number, r.valid_from
                                  ORDER BY p_positions[r.e + 1], r.o),

@@ -1,0 +1,94 @@
+"""The rows written in the append's own transaction: what a command's events close and open, and
+whom that concerns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from domain.ledger import InlineRows
+from domain.view import NewEvent
+from projections import permissions, points, standings
+from projections.inline_rows import Change
+
+FOLDS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        permissions.NAME: permissions.FOLD,
+        standings.NAME: standings.FOLD,
+        points.NAME: points.FOLD,
+    }
+)
+"""Projection -> fold version of this code."""
+
+NOTHING: Final = InlineRows([], [], narrowing=False)
+
+
+class InlineTables:
+    """What the ledger is given as its `Inline`."""
+
+    folds: Mapping[str, int] = FOLDS
+
+    def rows(self, events: Sequence[NewEvent]) -> InlineRows:
+        """Return the rows of one command's events, `e` the place of each row's event from 0.
+
+        `touched` names, each once, what other processes have to forget: `g:<grantee>` a grantee's
+        permissions, `s:<party>` a standing or a merge, `p:<dimension>/<path>` a point. `narrowing`
+        tells whether anything that was allowed may be allowed no longer.
+        """
+        found: list[dict[str, Any]] = []
+        touched: dict[str, None] = {}
+        narrowing = False
+        for place, new in enumerate(events):
+            for change in changes(new):
+                found.append(_row(place, new, change))
+                for key in _keys(new, change):
+                    touched[key] = None
+                narrowing = narrowing or change.narrows
+        return InlineRows(found, list(touched), narrowing) if found else NOTHING
+
+
+CHANGES: Final[Mapping[str, Callable[[Any, Any, Any], Sequence[Change]]]] = MappingProxyType(
+    {
+        "grant": permissions.changes,
+        "customer": standings.changes,
+        "staff": standings.changes,
+        "catalogue": points.changes,
+    }
+)
+"""Stream kind -> what a step of such a stream does to the inline tables."""
+
+
+def changes(new: NewEvent) -> Sequence[Change]:
+    """Return what one event does to the inline tables; nothing for most."""
+    step = CHANGES.get(new.kind)
+    return () if step is None else step(new.before, new.event, new.after)
+
+
+def _row(place: int, new: NewEvent, change: Change) -> dict[str, Any]:
+    row = {"e": place, "t": change.table, "o": change.act[0], **change.values}
+    if change.table == "g":
+        row["grant_id"] = new.stream_id
+    elif change.table != "p":
+        row["party"] = f"{new.kind}:{new.stream_id}"
+    return row
+
+
+def _keys(new: NewEvent, change: Change) -> tuple[str, ...]:
+    match change.table:
+        case "g":
+            refs = {state.grantee for state in (new.before, new.after) if state is not None}
+            return tuple(f"g:{ref}" for ref in refs if ref)
+        case "s":
+            return (f"s:{new.kind}:{new.stream_id}",)
+        case "a":
+            merged = (new.stream_id, *_into(new.before), *_into(new.after))
+            return tuple(f"s:customer:{stream_id}" for stream_id in merged)
+        case "p":
+            return (f"p:{change.values['dimension']}/{change.values['path']}",)
+
+
+def _into(customer: Any) -> tuple[str, ...]:
+    merged_into = None if customer is None else customer.merged_into
+    return () if merged_into is None else (merged_into,)

@@ -1,0 +1,68 @@
+"""The catalogue's points as rows: when they may be named, what they are called, where they lie in
+other dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from domain.catalogue import Catalogue, CatalogueEvent, find
+from domain.events.catalogue import DimensionDeclared
+from domain.values import Instant, Names
+from projections.inline_rows import Change, difference, end
+
+NAME = "points"
+FOLD = 1
+"""The fold version: raised whenever the rows of the same events would be others."""
+
+
+class PointRow(msgspec.Struct, frozen=True):
+    """A point; new scopes may name it during `[valid_from, valid_to)`, None being no bound."""
+
+    dimension: str
+    path: str
+    valid_from: Instant | None
+    valid_to: Instant | None
+    names: Names
+    attributes: Mapping[str, str]
+
+    def key(self) -> dict[str, Any]:
+        return {"dimension": self.dimension, "path": self.path}
+
+    def values(self) -> dict[str, Any]:
+        return {
+            "dimension": self.dimension,
+            "path": self.path,
+            "valid_from": "-infinity" if self.valid_from is None else self.valid_from,
+            "valid_to": end(self.valid_to),
+            "names": {"zh": self.names.zh, "en": self.names.en},
+            "attributes": self.attributes,
+        }
+
+    def says(self, other: PointRow) -> bool:
+        """Tell whether checks find it where it was: names and end change no answer."""
+        return self.attributes == other.attributes
+
+
+def row(catalogue: Catalogue, dimension: str, path: str) -> PointRow | None:
+    """Return the row of one point, None where there is no such point."""
+    point = find(catalogue, dimension, path)
+    if point is None:
+        return None
+    return PointRow(dimension, path, point.from_, point.until, point.names, point.attributes)
+
+
+def changes(before: Catalogue | None, event: CatalogueEvent, after: Catalogue) -> Sequence[Change]:
+    """Return the rows that this step closes and opens, of the one point the event names."""
+    if isinstance(event, DimensionDeclared):
+        return ()
+    old = None if before is None else row(before, event.dimension, event.path)
+    new = row(after, event.dimension, event.path)
+    if old == new:
+        return ()
+    return difference(
+        "p", () if old is None else (old,), () if new is None else (new,), PointRow.says
+    )
