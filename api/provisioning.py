@@ -188,13 +188,13 @@ def _make_roles(conn: Conn, passwords: Mapping[str, str], reset: bool) -> None:
         # Only the verifier is sent: a statement log never sees the password.
         plain, name = passwords[role].encode(), role.encode()
         verifier = conn.pgconn.encrypt_password(plain, name, b"scram-sha-256").decode()
-        return sql.SQL(" LOGIN PASSWORD {}").format(verifier)
+        return sql.SQL(" LOGIN NOINHERIT PASSWORD {}").format(verifier)
 
     for role in (OWNER, *LOGINS):
         identifier = sql.Identifier(role)
         found = _role(conn, role)
         if found is None:
-            conn.execute(sql.SQL("CREATE ROLE {} NOINHERIT").format(identifier) + login(role))
+            conn.execute(sql.SQL("CREATE ROLE {}").format(identifier) + login(role))
         elif any(found[:5]) or (role == OWNER and found[5]):
             raise StartRefused(
                 "database.role",
