@@ -80,6 +80,7 @@ class Batch:
         self.places: dict[str, int] = {}
         self.read_streams: list[int] = []
         self.read_versions: list[int] = []
+        self.read_by: list[int] = []
         self.claim_kinds: list[str] = []
         self.claim_hashes: list[bytes] = []
         self.claim_streams: list[UUID] = []

@@ -59,6 +59,8 @@ class Pending:
         self.view: View | None = None
         self.refusal: Refused | None = None
         self.inline: InlineRows | None = None
+        self.read_by: dict[str, int] = {}
+        """Streams read as an earlier command of the batch leaves them -> that command's place."""
 
     @property
     def decided(self) -> View:
@@ -92,7 +94,7 @@ class Flight:
         self._ledger: Ledger = ledgers.ledger(tenant)
         self._tenant = tenant
         self._all = batch
-        self._overlay: dict[str, tuple[str, Loaded]] = {}
+        self._overlay: dict[str, tuple[str, Loaded, int]] = {}
         self._decided: list[Pending] = []
         self._looked_up: set[str] = set()
 
@@ -191,9 +193,16 @@ class Flight:
         if pending.writes and self._ledgers.inline is not None:
             pending.inline = self._ledgers.inline.rows(pending.view.events)
         self._decided.append(pending)
+        pending.read_by = {
+            stream_id: self._overlay[stream_id][2]
+            for stream_id in pending.view.reads
+            if stream_id in self._overlay
+        }
         if pending.writes:
+            number = len(self._decided)
             for new in pending.view.events:
-                self._overlay[new.stream_id] = (new.kind, Loaded(new.version, new.after))
+                laid = (new.kind, Loaded(new.version, new.after), number)
+                self._overlay[new.stream_id] = laid
 
     def _instant(self, given: Submission) -> datetime:
         if given.at is None:
@@ -213,6 +222,7 @@ class Flight:
             for stream_id, version in view.reads.items():
                 batch.read_streams.append(batch.place(stream_id))
                 batch.read_versions.append(version)
+                batch.read_by.append(pending.read_by.get(stream_id, 0))
             if pending.writes:
                 batch.claim_kinds += [claim.kind for claim in view.claims]
                 batch.claim_hashes += [claim.keyed_hash for claim in view.claims]

@@ -40,7 +40,7 @@ _APPEND = (
     "SELECT * FROM append(%b, %s::jsonb, %b::timestamptz, %b::timestamptz,"
     " %b::uuid[], %b::text[], %b::text[], %b::bytea[], %b::bytea[], %b::boolean[], %b::bigint[],"
     " %b::integer[], %b::integer[], %b::integer[],"
-    " %b::uuid[], %b::integer[], %b::integer[],"
+    " %b::uuid[], %b::integer[], %b::integer[], %b::integer[],"
     " %b::text[], %b::bytea[], %b::uuid[],"
     " %b::integer[], %b::integer[], %b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[],"
     " %s::jsonb, %b::text[], %b::integer[])"
@@ -129,6 +129,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
                     batch.streams,
                     batch.read_streams,
                     batch.read_versions,
+                    batch.read_by,
                     batch.claim_kinds,
                     batch.claim_hashes,
                     batch.claim_streams,
@@ -182,6 +183,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             if not known:
                 batch.read_streams.append(place)
                 batch.read_versions.append(version - 1)
+                batch.read_by.append(0)
             batch.event_commands.append(1)
             batch.event_streams.append(place)
             batch.event_versions.append(version)

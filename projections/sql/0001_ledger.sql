@@ -168,6 +168,8 @@ END $$;
 --   commands  c_*: id, caller, key (NULL: none), fingerprint, outcome to keep, whether to keep it, causation,
 --             and where its reads, claims and events end in the flat arrays (r_*, l_*, e_*); a command's slice starts
 --             where the one before ends
+--   reads     r_by: the command of this batch that made the version read, 0 for the log. A version alone is not
+--             enough: where another process was first, its event has the very number our uncommitted one had
 --   streams   s_id: each stream once; reads and events name it by its place in here, from 1
 --   p_at      the greatest `at` of the batch that is not imported, p_least the least
 --   p_rows    the inline rows, each with the place of its event from 0; p_touched their keys by command place
@@ -180,7 +182,7 @@ CREATE FUNCTION append(
     c_id uuid[], c_caller text[], c_key text[], c_fingerprint bytea[], c_outcome bytea[], c_keep boolean[],
     c_causation bigint[], c_reads integer[], c_claims integer[], c_events integer[],
     s_id uuid[],
-    r_stream integer[], r_version integer[],
+    r_stream integer[], r_version integer[], r_by integer[],
     l_kind text[], l_hash bytea[], l_stream uuid[],
     e_command integer[], e_stream integer[], e_version integer[], e_type text[], e_actor text[],
     e_on_behalf_of text[], e_data bytea[],
@@ -200,6 +202,7 @@ DECLARE
     v_generations jsonb;
     n integer := cardinality(c_id);
     cur integer[];
+    made integer[];
     k_first bigint[]; k_count integer[]; k_outcome bytea[]; k_print bytea[];
     d_first integer[];
     l_owner uuid[]; l_before integer[];
@@ -271,6 +274,7 @@ BEGIN
     o_moved := array_fill(0, ARRAY[n]);
     o_outcome := array_fill(NULL::bytea, ARRAY[n]);
     pos := array_fill(NULL::bigint, ARRAY[greatest(cardinality(e_command), 1)]);
+    made := array_fill(0, ARRAY[greatest(cardinality(s_id), 1)]);
     v_next := o_position;
     FOR i IN 1..n LOOP
         IF k_first[i] IS NOT NULL THEN
@@ -287,7 +291,7 @@ BEGIN
             o_outcome[i] := c_outcome[j];
         ELSE
             FOR j IN r0 + 1..c_reads[i] LOOP
-                IF cur[r_stream[j]] <> r_version[j] THEN
+                IF cur[r_stream[j]] <> r_version[j] OR made[r_stream[j]] <> r_by[j] THEN
                     st[i] := 'c';
                     o_moved[i] := r_stream[j];
                     EXIT;
@@ -317,6 +321,7 @@ BEGIN
                         RAISE EXCEPTION 'versions of a stream have no gaps' USING ERRCODE = 'CS003';
                     END IF;
                     cur[e_stream[j]] := e_version[j];
+                    made[e_stream[j]] := i;
                     v_next := v_next + 1;
                     pos[j] := v_next;
                 END LOOP;

@@ -33,7 +33,7 @@ class Register(Command, frozen=True, kw_only=True):
 
 
 class Link(Command, frozen=True, kw_only=True):
-    """Links one more account, whatever the state: an event each time."""
+    """Links one more account, or registers the person first: an event each time."""
 
     person: str
     account: str
@@ -47,6 +47,9 @@ class Link(Command, frozen=True, kw_only=True):
         return self.person
 
     def decide(self, view: View) -> None:
+        if view.person(self.person) is None:
+            view.record("person", self.person, [PersonRegistered(**stamp(view.act))])
+            return
         login = Sealed(self.person, "k", b"box")
         event = AccountLinked(**stamp(view.act), account=self.account, issuer="test", login=login)
         view.record("person", self.person, [event])
