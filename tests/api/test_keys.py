@@ -23,14 +23,12 @@ from api.keys import FieldSealer, KeyStore
 from api.provisioning import Database
 from domain.errors import Refused
 from domain.sealing import TEXT_LIMIT_BYTES, Context, Sealed
-from tests.support import cluster
 from tests.support.keys import (
     NOVEMBER,
     OCTOBER,
     SHORT_LIFE_SECONDS,
     Interrupted,
     as_superuser,
-    emptied,
     fresh_id,
     place,
 )
@@ -40,17 +38,9 @@ WIDE_USCC = "".join(chr(ord(sign) + 0xFEE0) for sign in "91310000MA1K35XY2Q")
 Open = Callable[..., KeyStore]
 
 
-@pytest.fixture(scope="module")
-def key_database(run_directory: Path) -> Iterator[Database]:
-    made = cluster.new_database(run_directory)
-    yield made
-    cluster.drop(made.admin or "", made.name)
-
-
 @pytest.fixture
 def open_store(key_database: Database, tmp_path: Path) -> Iterator[Open]:
-    """Opens stores on the emptied key database, as so many processes would; closes them all."""
-    emptied(key_database)
+    """Opens stores on the empty key database, as so many processes would; closes them all."""
     with contextlib.ExitStack() as stack:
 
         def open_store(**settings: Any) -> KeyStore:

@@ -17,7 +17,6 @@ from api.provisioning import Database
 from api.vault import KeyFile
 from domain.errors import Refused
 from domain.sealing import Context, Sealed
-from tests.support import cluster
 from tests.support.keys import (
     DECEMBER,
     NOVEMBER,
@@ -25,7 +24,6 @@ from tests.support.keys import (
     SHORT_LIFE_SECONDS,
     Interrupted,
     as_superuser,
-    emptied,
     fresh_id,
     place,
 )
@@ -35,13 +33,6 @@ Open = Callable[..., KeyStore]
 Steps = Generator[rotation.Step]
 
 
-@pytest.fixture(scope="module")
-def key_database(run_directory: Path) -> Iterator[Database]:
-    made = cluster.new_database(run_directory)
-    yield made
-    cluster.drop(made.admin or "", made.name)
-
-
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     return tmp_path / "keys.json"
@@ -49,8 +40,7 @@ def key_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_store(key_database: Database, key_file: Path) -> Iterator[Open]:
-    """Opens stores on the emptied key database in October; closes them all."""
-    emptied(key_database)
+    """Opens stores on the empty key database in October; closes them all."""
     with contextlib.ExitStack() as stack:
 
         def open_store(keks: Any = key_file) -> KeyStore:
