@@ -40,9 +40,9 @@ $(READY): requirements.lock pyproject.toml
 	  "$$found" -m venv .venv; \
 	fi
 	@echo 'Setting up .venv from requirements.lock (only when it changes) ...'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input \
 	  --require-hashes --only-binary :all: -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input \
 	  --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
