@@ -129,7 +129,7 @@ def approve(
     groups = eligible_groups(current, setting, role)
     require_not_receiving(setting)
     require_separate_from_case(grant, setting)
-    grantees.require_standing(setting.grantee, setting.at)
+    grantees.require_grantee_standing(setting.grantee, setting.at)
     wanting = [number for number in groups if missing(current, number, approvals) > 0]
     if not wanting:
         raise Refused("stage.group_complete", stage=stage)
@@ -210,7 +210,7 @@ def sign(grant: Grant, setting: Setting, *, party: SigningParty, digest: str) ->
     require_digest(agreement, grant.terms, digest)
     others = (one.persons for other, one in signed.items() if other != party)
     require_second_person(frozenset[str]().union(*others), setting)
-    grantees.require_standing(setting.grantee, setting.at)
+    grantees.require_grantee_standing(setting.grantee, setting.at)
     given = GrantSigned(**stamp(setting.act), party=party, digest=digest)
     if not {*signed, party}.issuperset(agreement.signers):
         return [given]

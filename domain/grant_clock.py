@@ -44,7 +44,7 @@ def record_activation(grant: Grant, grantee: Grantee, actor: Actor, act: Act) ->
     starts_at = None if effect is None or grant.status != "scheduled" else effect.starts_at
     ends_at = None if effect is None else effect.ends_at
     starts_at = require_due(starts_at, act.at)
-    grantees.require_standing(grantee, act.at)
+    grantees.require_grantee_standing(grantee, act.at)
     return [GrantActivated(**stamp(act), starts_at=starts_at, ends_at=ends_at)]
 
 
@@ -70,6 +70,7 @@ def record_suspension_lapse(grant: Grant, actor: Actor, act: Act, *, hold: str) 
     require_status(grant, act.at, EFFECTIVE)
     found = find_hold(grant, hold)
     if found is None:
+        require_status(grant, act.at, ("suspended",))
         raise Refused("hold.unknown", hold=hold)
     if found.until is not None:
         return []

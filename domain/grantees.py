@@ -43,7 +43,7 @@ def stands(grantee: Grantee, at: Instant) -> bool:
     return intervals.contains(standing, at)
 
 
-def require_standing(grantee: Grantee, at: Instant) -> None:
+def require_grantee_standing(grantee: Grantee, at: Instant) -> None:
     """Refuse with `grantee.standing` one not confirmed, blocked, lapsed, or not appointed."""
     if not stands(grantee, at):
         raise Refused("grantee.standing", grantee=grantee.ref)
@@ -55,7 +55,7 @@ def require_grantable(grantee: Grantee, at: Instant) -> None:
     """
     first = grantee.records[0]
     if isinstance(first, Staff):
-        require_standing(grantee, at)
+        require_grantee_standing(grantee, at)
         return
     status = customers.status_at(first, at)
     if status not in ("registered", "confirmed"):
