@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 
@@ -43,10 +43,13 @@ Text = Annotated[
 Code = Annotated[
     str,
     msgspec.Meta(
-        min_length=1, max_length=CODE_CHARACTERS, pattern=r"^[a-z0-9][a-z0-9_.-]*(?![\s\S])"
+        min_length=1,
+        max_length=CODE_CHARACTERS,
+        pattern=rf"^(?![\s\S]*[{_UNSEEN}\s/*])",
+        description="A short word of the tenant's own, without white space, `/` and `*`.",
     ),
 ]
-"""A code of the tenant's own: lower-case letters, digits, `_`, `.`, `-`."""
+"""A code of the tenant's own; the domain says the same of codes."""
 
 Path = Annotated[
     str,
@@ -103,16 +106,12 @@ class ReasonGiven(Shape, frozen=True):
 class EvidenceGiven(Shape, frozen=True):
     """What was shown: a stored file (`file`, from `POST /v1/evidence`) or the place of a paper."""
 
-    kind: Literal[
-        "recording",
-        "written_note",
-        "identity_card",
-        "passport",
-        "business_licence",
-        "contract",
-        "photo",
-        "statement",
-        "other",
+    kind: Annotated[
+        Code,
+        msgspec.Meta(
+            description="`recording`, `written_note`, `identity_card`, `passport`,"
+            " `business_licence`, `contract`, `photo`, `statement`, or what the policy names."
+        ),
     ]
     file: Sha256 | None = None
     place: Line | None = None

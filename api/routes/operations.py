@@ -35,7 +35,8 @@ Method = Literal["GET", "POST"]
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method on one path.
 
-    `scope` is the scope a key needs, None where no key is asked for. `example` is a request body
+    `scope` is the scope a key needs, None where no key is asked for; those in `also` do as well.
+    `example` is a request body
     that passes the shape. `answers` names the success statuses and what they mean.
     """
 
@@ -43,6 +44,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     method: Method
     path: str
     scope: str | None
+    also: tuple[str, ...] = ()
     summary: str
     summary_zh: str
     handle: Callable[[Call], Awaitable[Answered | None]]
@@ -182,15 +184,16 @@ class Endpoint:
             await answer(send, found)
 
     async def _handled(self, call: Call) -> Answered | None:
-        scope_needed = self.operation.scope
-        if scope_needed is None:
-            return await self.operation.handle(call)
+        operation = self.operation
+        if operation.scope is None:
+            return await operation.handle(call)
         gate = self._services.gate
         caller = await gate.enter(call.header(b"authorization"), self.operation.name)
         call.enter(caller)
-        caller.require(scope_needed)
+        if caller.scopes.isdisjoint(operation.also):
+            caller.require(operation.scope)
         with gate.slot(caller):
-            return await self.operation.handle(call)
+            return await operation.handle(call)
 
 
 def as_refused(fault: Exception) -> Refused | None:
