@@ -89,7 +89,7 @@ class Batch:
         self.event_versions: list[int] = []
         self.actors: list[str] = []
         self.on_behalf_of: list[str | None] = []
-        self.rows: bytes | None = None
+        self.rows: str | None = None
         self.touched: list[str] = []
         self.touched_by: list[int] = []
         self.answer: Answer | None = None

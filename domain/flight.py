@@ -243,7 +243,7 @@ class Flight:
             batch.reads_end.append(len(batch.read_streams))
             batch.claims_end.append(len(batch.claim_kinds))
             batch.events_end.append(len(envelopes))
-        batch.rows = _rows_encoder.encode(rows) if rows else None
+        batch.rows = _rows_encoder.encode(rows).decode() if rows else None
         return batch, envelopes
 
     def _kept(self, pending: Pending) -> bytes:
