@@ -85,6 +85,8 @@ class Permission(msgspec.Struct, frozen=True):
 def rows(grant: Grant) -> tuple[Permission, ...]:
     """Return the rows of a state, in the order of their instants."""
     intervals = in_force(grant)
+    if not intervals:
+        return ()
     terms, policy = grant.terms, _stream(grant.policy.policy)
     nexts: Sequence[Instant | None] = [*(begin for begin, _, _ in intervals[1:]), None]
     return tuple(
