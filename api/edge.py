@@ -79,13 +79,14 @@ class Edge:
         """Return a new id for a stream, a case, a hold, ..."""
         return new_id()
 
+    def sealed(self, text: str, field: str, stream_id: str, subject: str) -> Sealed:
+        """Return a text sealed for one field of an event on a stream."""
+        context = Context(self.tenant, stream_id, self.command_id, field)
+        return self._sealer.seal(subject, text, context)
+
     def seal(self, text: str | None, field: str, stream_id: str, subject: str) -> Sealed | None:
-        """Return a text sealed for one field of an event on a stream; None stays None."""
-        if text is None:
-            return None
-        return self._sealer.seal(
-            subject, text, Context(self.tenant, stream_id, self.command_id, field)
-        )
+        """Return a text sealed as `sealed` does; None stays None."""
+        return None if text is None else self.sealed(text, field, stream_id, subject)
 
     def hash(self, kind: str, value: str) -> bytes:
         """Return the keyed hash under which a value is claimed."""

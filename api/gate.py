@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from psycopg.rows import tuple_row
 from psycopg_pool import ConnectionPool
 
 from api.access_log import AccessLog
@@ -115,17 +116,18 @@ class Gate:
     def _look(self, parts: Token) -> tuple[Caller, datetime | None] | None:
         """Return whose key it is and when it ends; None where it opens nothing."""
         hashed = self._pepper.api_key_hash(parts.secret)
-        with self._pool.connection() as connection:
-            found = connection.execute(
+        with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as asked,
+        ):
+            found = asked.execute(
                 "SELECT * FROM find_key(%s::uuid, %s::uuid)", (parts.tenant, parts.key_id)
             ).fetchone()
             row = KeyRow(*found) if found else None
             if row is None or not proved(row, hashed, datetime.now(UTC)):
                 return None
             if self._memory.untouched(parts.key_id):
-                connection.execute(
-                    "SELECT touch_key(%s::uuid, %s::uuid)", (parts.tenant, parts.key_id)
-                )
+                asked.execute("SELECT touch_key(%s::uuid, %s::uuid)", (parts.tenant, parts.key_id))
         party = self._party(parts.tenant, row)
         return Caller(parts.tenant, parts.key_id, party, frozenset(row.scopes)), row.ends_at
 

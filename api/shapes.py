@@ -96,14 +96,14 @@ class Shape(
     """A body or a part of one; a field it does not know is refused."""
 
 
-class ReasonGiven(Shape, frozen=True):
+class ReasonGiven(Shape, frozen=True, kw_only=True):
     """Why: a code of the tenant's list, a text, or both."""
 
     code: Code | None = None
     text: Text | None = None
 
 
-class EvidenceGiven(Shape, frozen=True):
+class EvidenceGiven(Shape, frozen=True, kw_only=True):
     """What was shown: a stored file (`file`, from `POST /v1/evidence`) or the place of a paper."""
 
     kind: Annotated[
@@ -118,14 +118,14 @@ class EvidenceGiven(Shape, frozen=True):
     ends_at: When | None = None
 
 
-class NamesGiven(Shape, frozen=True):
+class NamesGiven(Shape, frozen=True, kw_only=True):
     """The name of a thing, never of a natural person, in Chinese and English."""
 
     zh: Line
     en: Line
 
 
-class TermGiven(Shape, frozen=True):
+class TermGiven(Shape, frozen=True, kw_only=True):
     """From when until when; or for how many days, where the policy says from when."""
 
     starts_at: When | None = None
@@ -133,7 +133,7 @@ class TermGiven(Shape, frozen=True):
     days: Annotated[int, msgspec.Meta(ge=1, le=36_600)] | None = None
 
 
-class Deed(Shape, frozen=True):
+class Deed(Shape, frozen=True, kw_only=True):
     """What every command may carry beside its own fields."""
 
     reason: ReasonGiven | None = None

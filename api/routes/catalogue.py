@@ -17,14 +17,14 @@ Attributes = Annotated[
 ]
 
 
-class DimensionGiven(Deed, frozen=True):
+class DimensionGiven(Deed, frozen=True, kw_only=True):
     """A dimension to declare."""
 
     dimension: Code
     names: NamesGiven
 
 
-class PointGiven(Deed, frozen=True):
+class PointGiven(Deed, frozen=True, kw_only=True):
     """A point to add; it may be named in new scopes during `[from, until)`."""
 
     dimension: Code
@@ -32,10 +32,10 @@ class PointGiven(Deed, frozen=True):
     names: NamesGiven
     from_: When | None = None
     until: When | None = None
-    attributes: Attributes = msgspec.field(default_factory=dict)
+    attributes: Attributes | None = None
 
 
-class PointNamesGiven(Deed, frozen=True):
+class PointNamesGiven(Deed, frozen=True, kw_only=True):
     """Other names for a point."""
 
     dimension: Code
@@ -43,7 +43,7 @@ class PointNamesGiven(Deed, frozen=True):
     names: NamesGiven
 
 
-class PointEndGiven(Deed, frozen=True):
+class PointEndGiven(Deed, frozen=True, kw_only=True):
     """When a point ends; now where nothing is said."""
 
     dimension: Code
@@ -94,7 +94,7 @@ OPERATIONS: Final = (
                 names=names(body.names),
                 from_=body.from_,
                 until=body.until,
-                attributes=body.attributes,
+                attributes=body.attributes or {},
             )
         ),
         example={"dimension": "territory", "path": "CN/31/0115", "names": TERRITORY},

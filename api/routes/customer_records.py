@@ -23,14 +23,14 @@ Acts = Annotated[
 ]
 
 
-class ProfileGiven(Deed, frozen=True):
+class ProfileGiven(Deed, frozen=True, kw_only=True):
     """Fields that identify nobody by themselves; what is left out stays."""
 
     contact: ContactGiven | None = None
     address: Text | None = None
 
 
-class CorrectionGiven(Deed, frozen=True):
+class CorrectionGiven(Deed, frozen=True, kw_only=True):
     """Other key fields; a second person decides."""
 
     title: Line | None = None
@@ -40,20 +40,20 @@ class CorrectionGiven(Deed, frozen=True):
     document: IdentityDocument = "resident_identity_card"
 
 
-class GradeGiven(Deed, frozen=True):
+class GradeGiven(Deed, frozen=True, kw_only=True):
     """A grade of the tenant's own."""
 
     grade: Code
 
 
-class LinkGiven(Deed, frozen=True):
+class LinkGiven(Deed, frozen=True, kw_only=True):
     """What another system calls this customer."""
 
     system: Code
     external_id: Line
 
 
-class MemberGiven(Deed, frozen=True):
+class MemberGiven(Deed, frozen=True, kw_only=True):
     """A person who may act for the customer during `[from, until)`, in these acts."""
 
     person: Id

@@ -31,7 +31,7 @@ Channel = Literal[
 ]
 
 
-class ContactGiven(Shape, frozen=True):
+class ContactGiven(Shape, frozen=True, kw_only=True):
     """How to reach the customer; sealed as a whole."""
 
     name: Line | None = None
@@ -40,7 +40,7 @@ class ContactGiven(Shape, frozen=True):
     note: Text | None = None
 
 
-class CustomerGiven(Deed, frozen=True):
+class CustomerGiven(Deed, frozen=True, kw_only=True):
     """A customer: an organization with title and USCC, or a person with name and identity number.
 
     Of a person everything is sealed. `document` says of which identity document the number is.
@@ -56,7 +56,7 @@ class CustomerGiven(Deed, frozen=True):
     contact: ContactGiven | None = None
 
 
-class IdentityCheckGiven(Deed, frozen=True):
+class IdentityCheckGiven(Deed, frozen=True, kw_only=True):
     """One act of identification. `document` is a code of its kind, never its number."""
 
     kind: Code
@@ -67,7 +67,7 @@ class IdentityCheckGiven(Deed, frozen=True):
     note: Text | None = None
 
 
-class ConfirmationGiven(Deed, frozen=True):
+class ConfirmationGiven(Deed, frozen=True, kw_only=True):
     """By which kind's policy the customer is confirmed."""
 
     policy_kind: Code
@@ -82,7 +82,7 @@ def contact_text(given: ContactGiven | None) -> str | None:
     return msgspec.json.encode(given).decode()
 
 
-class Identified(Shape, frozen=True):
+class Identified(Shape, frozen=True, kw_only=True):
     """Identifying fields, sealed, with the keyed hashes by which they are claimed."""
 
     uscc: str | None = None

@@ -27,7 +27,7 @@ ScopeGiven = Annotated[
 PartyGiven = Literal["grantee", "tenant"]
 
 
-class GrantGiven(Deed, frozen=True):
+class GrantGiven(Deed, frozen=True, kw_only=True):
     """A request: who may do what, within which scope, for which term, under which kind's policy."""
 
     grantee: Ref
@@ -39,13 +39,13 @@ class GrantGiven(Deed, frozen=True):
     parent: Id | None = None
 
 
-class QuestionGiven(Deed, frozen=True):
+class QuestionGiven(Deed, frozen=True, kw_only=True):
     """What must be known before going on."""
 
     question: Text | None = None
 
 
-class AnswerGiven(Deed, frozen=True):
+class AnswerGiven(Deed, frozen=True, kw_only=True):
     """The answer. Actions, scope and term given here replace those asked for."""
 
     answer: Text | None = None
@@ -55,7 +55,7 @@ class AnswerGiven(Deed, frozen=True):
     channel: Channel = "online"
 
 
-class CheckGiven(Deed, frozen=True):
+class CheckGiven(Deed, frozen=True, kw_only=True):
     """One act of verification."""
 
     kind: Code
@@ -63,40 +63,40 @@ class CheckGiven(Deed, frozen=True):
     note: Text | None = None
 
 
-class FailureGiven(Deed, frozen=True):
+class FailureGiven(Deed, frozen=True, kw_only=True):
     """One act of verification that came out badly."""
 
     kind: Code
     channel: Channel
 
 
-class ApprovalGiven(Deed, frozen=True):
+class ApprovalGiven(Deed, frozen=True, kw_only=True):
     """Which stage, and for which group where one could speak for several."""
 
     stage: Code
     role: Code | None = None
 
 
-class StageNamed(Deed, frozen=True):
+class StageNamed(Deed, frozen=True, kw_only=True):
     """Which stage."""
 
     stage: Code
 
 
-class SignatureGiven(Deed, frozen=True):
+class SignatureGiven(Deed, frozen=True, kw_only=True):
     """For whom, and on what: the digest of agreement and terms that `GET` of the grant shows."""
 
     party: PartyGiven
     digest: Sha256
 
 
-class DeclineGiven(Deed, frozen=True):
+class DeclineGiven(Deed, frozen=True, kw_only=True):
     """For whom."""
 
     party: PartyGiven
 
 
-class NoteGiven(Deed, frozen=True):
+class NoteGiven(Deed, frozen=True, kw_only=True):
     """Something worth keeping; it decides nothing."""
 
     label: Code | None = None

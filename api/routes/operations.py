@@ -37,7 +37,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     `scope` is the scope a key needs, None where no key is asked for; those in `also` do as well.
     `example` is a request body
-    that passes the shape. `answers` names the success statuses and what they mean.
+    that passes the shape. `answer` says what a success is.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     raw_body: str | None = None
     query: type[msgspec.Struct] | None = None
     example: Mapping[str, Any] | None = None
-    answers: Mapping[int, str] = {200: "The answer."}
+    answer: str = "The answer."
     media_type: str = "application/json"
     command: bool = False
     if_match: bool = False

@@ -12,20 +12,20 @@ from domain.commands import persons as commands
 from domain.values import Instant
 
 
-class PersonGiven(Deed, frozen=True):
+class PersonGiven(Deed, frozen=True, kw_only=True):
     """A human being. The name is sealed under their own key."""
 
     full_name: Line | None = None
 
 
-class AccountGiven(Deed, frozen=True):
+class AccountGiven(Deed, frozen=True, kw_only=True):
     """A log-in: the identity provider and what it calls this person."""
 
     issuer: Line
     login: Line
 
 
-class MergedInto(Deed, frozen=True):
+class MergedInto(Deed, frozen=True, kw_only=True):
     """Which other record this one turned out to be."""
 
     into: Id
@@ -44,7 +44,7 @@ def _register(edge: Edge, _call: Call, body: PersonGiven, _at: Instant | None) -
 
 def _link(edge: Edge, call: Call, body: AccountGiven, _at: Instant | None) -> Made:
     person = edge.subject("person", call.id("id", "person"))
-    login = edge.seal(body.login, "login", person, person)
+    login = edge.sealed(body.login, "login", person, person)
     claim = edge.hash(commands.ACCOUNT_CLAIM, account_value(body.issuer, body.login))
     command = commands.LinkAccount(
         person=person, account=edge.new_id(), issuer=body.issuer, login=login, claim=claim

@@ -19,7 +19,7 @@ Codes = Annotated[tuple[Code, ...], msgspec.Meta(max_length=100)]
 Few = Annotated[int, msgspec.Meta(ge=0, le=100)]
 
 
-class ActionRuleGiven(Shape, frozen=True):
+class ActionRuleGiven(Shape, frozen=True, kw_only=True):
     """An action of the kind: `free` is granted without a stage, the others need approval."""
 
     action: Code
@@ -27,7 +27,7 @@ class ActionRuleGiven(Shape, frozen=True):
     free: bool = False
 
 
-class IdentificationGiven(Shape, frozen=True):
+class IdentificationGiven(Shape, frozen=True, kw_only=True):
     """How well a customer must be known."""
 
     checks: Few = 1
@@ -35,14 +35,14 @@ class IdentificationGiven(Shape, frozen=True):
     days: Days = 365
 
 
-class VerificationGiven(Shape, frozen=True):
+class VerificationGiven(Shape, frozen=True, kw_only=True):
     """Kinds of checks that must all be there, and by how many independent people."""
 
     kinds: Codes = ()
     persons: Few = 1
 
 
-class GroupGiven(Shape, frozen=True):
+class GroupGiven(Shape, frozen=True, kw_only=True):
     """So many different people of this role (and of one of these levels, where named)."""
 
     role: Code
@@ -50,7 +50,7 @@ class GroupGiven(Shape, frozen=True):
     levels: Codes = ()
 
 
-class StageGiven(Shape, frozen=True):
+class StageGiven(Shape, frozen=True, kw_only=True):
     """A step of approval: all groups must agree."""
 
     id: Code
@@ -61,7 +61,7 @@ class StageGiven(Shape, frozen=True):
     may_narrow: bool = False
 
 
-class AgreementGiven(Shape, frozen=True):
+class AgreementGiven(Shape, frozen=True, kw_only=True):
     """What is signed, and by whom."""
 
     template: Line
@@ -73,7 +73,7 @@ class AgreementGiven(Shape, frozen=True):
     lapse_days: Days = 30
 
 
-class PolicyBodyGiven(Shape, frozen=True):
+class PolicyBodyGiven(Shape, frozen=True, kw_only=True):
     """Everything one version of a policy says; the same fields as in its events."""
 
     kind: Code
@@ -101,13 +101,13 @@ class PolicyBodyGiven(Shape, frozen=True):
     grace_days: Days = 0
 
 
-class DraftGiven(Deed, frozen=True):
+class DraftGiven(Deed, frozen=True, kw_only=True):
     """A new version, of a new kind or of one that has a policy already."""
 
     body: PolicyBodyGiven
 
 
-class PublicationGiven(Deed, frozen=True):
+class PublicationGiven(Deed, frozen=True, kw_only=True):
     """From when it is in force; from now where nothing is said."""
 
     from_: When | None = None

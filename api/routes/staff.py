@@ -34,7 +34,7 @@ Customers = Annotated[tuple[Id, ...], msgspec.Meta(max_length=1000)]
 EXAMPLE_ID: Final = "01900000-0000-7000-8000-000000000000"
 
 
-class AppointmentGiven(Deed, frozen=True):
+class AppointmentGiven(Deed, frozen=True, kw_only=True):
     """Who is appointed; `number` is the staff number (工号), never a name."""
 
     person: Id
@@ -44,25 +44,25 @@ class AppointmentGiven(Deed, frozen=True):
     customers: Customers = ()
 
 
-class LevelGiven(Deed, frozen=True):
+class LevelGiven(Deed, frozen=True, kw_only=True):
     """Another level."""
 
     level: Code
 
 
-class RolesGiven(Deed, frozen=True):
+class RolesGiven(Deed, frozen=True, kw_only=True):
     """The roles from now on, exactly these."""
 
     roles: Roles
 
 
-class CustomersGiven(Deed, frozen=True):
+class CustomersGiven(Deed, frozen=True, kw_only=True):
     """The customers assigned from now on, exactly these."""
 
     customers: Customers
 
 
-class DeputyGiven(Deed, frozen=True):
+class DeputyGiven(Deed, frozen=True, kw_only=True):
     """Who stands in during `[from, until)`; from now where nothing is said."""
 
     deputy: Id
@@ -70,7 +70,7 @@ class DeputyGiven(Deed, frozen=True):
     until: When
 
 
-class HandOverGiven(Deed, frozen=True):
+class HandOverGiven(Deed, frozen=True, kw_only=True):
     """To whom the customers go: those named, or all."""
 
     to: Id

@@ -14,31 +14,31 @@ from domain.commands import supervision as commands
 from domain.values import Instant
 
 
-class SuspensionGiven(Deed, frozen=True):
+class SuspensionGiven(Deed, frozen=True, kw_only=True):
     """One more hold; provisional, it falls unless a second person confirms it in time."""
 
     provisional: bool = False
 
 
-class HoldNamed(Deed, frozen=True):
+class HoldNamed(Deed, frozen=True, kw_only=True):
     """Which hold."""
 
     hold: Id
 
 
-class CaseNamed(Deed, frozen=True):
+class CaseNamed(Deed, frozen=True, kw_only=True):
     """Which revocation."""
 
     case: Id
 
 
-class RevocationGiven(Deed, frozen=True):
+class RevocationGiven(Deed, frozen=True, kw_only=True):
     """From when on it ends; from now where nothing is said."""
 
     effective_at: When | None = None
 
 
-class CauseGiven(Deed, frozen=True):
+class CauseGiven(Deed, frozen=True, kw_only=True):
     """The rule's code."""
 
     cause: Code

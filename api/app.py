@@ -1,0 +1,114 @@
+"""The HTTP application: the table of operations inside the framework, the layers around it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from api.evidence import EVIDENCE_LIMIT_BYTES
+from api.layers import Doors, Limits, header
+from api.problems import language_of, problem
+from api.routes import operations_table
+from api.routes.operations import Endpoint, Operation
+from api.settings import Settings
+from api.wiring import Services
+from domain.errors import Refused
+
+TITLE: Final = "Counterseal"
+KEEP_ALIVE_SECONDS: Final = 10
+SHUTDOWN_SECONDS: Final = 30
+"""How long requests under way get to finish when the service is asked to stop."""
+
+EVIDENCE_PATH: Final = "/v1/evidence"
+
+
+class Served(Doors):
+    """The doors, with the operations they answer."""
+
+    operations: Sequence[Operation] = ()
+
+
+def create_app(services: Services) -> Served:
+    """Return the ASGI application on these services; closing them is the caller's."""
+    operations = operations_table.OPERATIONS
+    api = FastAPI(
+        title=TITLE,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        exception_handlers={HTTPException: _framework_fault, Exception: _framework_fault},
+    )
+    api.router.routes[:] = [_route(services, one) for one in _hottest_first(operations)]
+    limits = Limits(
+        services.settings.body_bytes,
+        services.settings.deadline_seconds,
+        {EVIDENCE_PATH: EVIDENCE_LIMIT_BYTES},
+    )
+    served = Served(api, limits, services.measures)
+    served.operations = operations
+    return served
+
+
+def _hottest_first(operations: Sequence[Operation]) -> list[Operation]:
+    """Routes are tried one after another: what is asked a thousand times a second comes first."""
+    hot = {"access.evaluate", "check"}
+    return sorted(operations, key=lambda one: one.name not in hot)
+
+
+def _route(services: Services, operation: Operation) -> Route:
+    return Route(
+        operation.path,
+        Endpoint(services, operation),
+        methods=[operation.method],
+        name=operation.name,
+        max_body_size=None,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncGenerator[None]:
+    yield
+
+
+async def _framework_fault(request: Request, fault: Exception) -> Response:
+    """What the framework refuses before any operation: no such path, not with this method."""
+    status = fault.status_code if isinstance(fault, HTTPException) else 500
+    headers: dict[str, str] = dict(getattr(fault, "headers", None) or {})
+    code = {404: "route.unknown", 405: "method.not_allowed"}.get(status, "server.fault")
+    language = language_of(header(request.scope, b"accept-language"))
+    found = problem(Refused(code), language)
+    answer = Response(found.body, found.status)
+    answer.raw_headers.extend(one for one in found.headers if one[0] != b"content-type")
+    answer.headers["content-type"] = dict(found.headers)[b"content-type"].decode()
+    for name, value in headers.items():
+        answer.headers[name] = value
+    return answer
+
+
+def server_config(app: Any, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves the application; its own log lines go through ours."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        ws="none",
+        lifespan="off",
+        limit_concurrency=settings.connections,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        h11_max_incomplete_event_size=32 * 1024,
+    )

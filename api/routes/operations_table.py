@@ -1,0 +1,31 @@
+"""Every operation there is; what is not in this table is not answered."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.routes import (
+    catalogue,
+    customer_records,
+    customers,
+    grants,
+    persons,
+    policies,
+    staff,
+    supervision,
+)
+from api.routes.commands import CommandOperation
+from api.routes.operations import Operation
+
+COMMANDS: Final[tuple[CommandOperation, ...]] = (
+    *catalogue.OPERATIONS,
+    *persons.OPERATIONS,
+    *staff.OPERATIONS,
+    *customers.OPERATIONS,
+    *customer_records.OPERATIONS,
+    *policies.OPERATIONS,
+    *grants.OPERATIONS,
+    *supervision.OPERATIONS,
+)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (*COMMANDS,)
