@@ -1,13 +1,16 @@
 """What the tests of the doors may ask for beside the database: a key database to spoil."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from api.keys import FieldSealer, KeyStore
 from api.provisioning import Database
 from tests.support import cluster
-from tests.support.keys import emptied
+from tests.support.keys import OCTOBER, SHORT_LIFE_SECONDS, emptied
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,33 @@ def spoiled_database(run_directory: Path) -> Iterator[Database]:
 def key_database(spoiled_database: Database) -> Database:
     """A database whose key database is empty, as after its first migration."""
     return emptied(spoiled_database)
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """Where the key file of `open_store` will be."""
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
+def open_store(key_database: Database, key_file: Path) -> Iterator[Callable[..., KeyStore]]:
+    """Opens stores on the empty key database in October, as so many processes would."""
+    with contextlib.ExitStack() as stack:
+
+        def open_store(keks: Any = key_file, **settings: Any) -> KeyStore:
+            settings = {"life_seconds": SHORT_LIFE_SECONDS, "clock": lambda: OCTOBER} | settings
+            return stack.enter_context(KeyStore(key_database.keys, keks, **settings))
+
+        yield open_store
+
+
+@pytest.fixture
+def key_store(open_store: Callable[..., KeyStore]) -> KeyStore:
+    """One store on the empty key database."""
+    return open_store()
+
+
+@pytest.fixture
+def sealer(key_store: KeyStore) -> FieldSealer:
+    """The sealer and opener on `key_store`."""
+    return FieldSealer(key_store)

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from tests.support.keys import (
     DECEMBER,
     NOVEMBER,
     OCTOBER,
-    SHORT_LIFE_SECONDS,
     Interrupted,
     as_superuser,
     fresh_id,
@@ -31,29 +30,6 @@ from tests.support.keys import (
 Texts = list[tuple[Sealed, Context, str]]
 Open = Callable[..., KeyStore]
 Steps = Generator[rotation.Step]
-
-
-@pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    return tmp_path / "keys.json"
-
-
-@pytest.fixture
-def open_store(key_database: Database, key_file: Path) -> Iterator[Open]:
-    """Opens stores on the empty key database in October; closes them all."""
-    with contextlib.ExitStack() as stack:
-
-        def open_store(keks: Any = key_file) -> KeyStore:
-            return stack.enter_context(
-                KeyStore(
-                    key_database.keys,
-                    keks,
-                    life_seconds=SHORT_LIFE_SECONDS,
-                    clock=lambda: OCTOBER,
-                )
-            )
-
-        yield open_store
 
 
 @pytest.fixture(autouse=True)
@@ -359,3 +335,14 @@ def test_stores_that_start_at_once_on_an_empty_database_share_one_key_file(open_
         thread.join(20)
     assert len(hashes) == 6
     assert len(set(hashes)) == 1
+
+
+def test_a_key_made_for_an_epoch_to_come_is_not_destroyed(key_file, open_store):
+    """A crash between making a key and naming its epoch leaves one; then the clock is set back."""
+    store = open_store()
+    texts = sealed_texts(store)
+    KeyFile(key_file).create(202612)
+    assert store.rotate(NOVEMBER).destroyed == (202610,)
+    assert KeyFile(key_file).epochs() == {202611, 202612}
+    assert store.rotate(DECEMBER).destroyed == (202611,)
+    assert unopened(open_store(), texts) == 0

@@ -197,7 +197,10 @@ def test_readers_never_see_a_half_written_or_overwritten_file(keys, path):
 
 
 def test_a_new_file_and_its_folders_are_on_the_disk_before_it_is_used(tmp_path, monkeypatch):
-    """What is done in which order; losing power in between is what this is for."""
+    """What is done in which order; losing power in between is what this is for.
+
+    The last one is the overwritten old file.
+    """
     done: list[str] = []
     fsync, replace, mkdir = os.fsync, Path.replace, Path.mkdir
 
@@ -218,7 +221,9 @@ def test_a_new_file_and_its_folders_are_on_the_disk_before_it_is_used(tmp_path, 
     monkeypatch.setattr(Path, "replace", noted_replace)
     monkeypatch.setattr(Path, "mkdir", noted_mkdir)
     KeyFile(tmp_path / "a" / "b" / "keys.json").create(202610)
-    assert done == [*["make folder", "sync folder"] * 2, "sync file", "rename", "sync folder"]
+    KeyFile(tmp_path / "a" / "b" / "keys.json").destroy([202610])
+    replaced = ["sync file", "rename", "sync folder"]
+    assert done == [*["make folder", "sync folder"] * 2, *replaced, *replaced, "sync file"]
 
 
 def test_a_folder_that_another_process_has_just_made_is_taken(tmp_path, monkeypatch):

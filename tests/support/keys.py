@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.conninfo import make_conninfo
 
 from api.provisioning import Database
 from api.vault import KeyFile
+from domain.errors import Refused
 from domain.sealing import Context
 
 OCTOBER = datetime(2026, 10, 15, tzinfo=UTC)
@@ -41,6 +43,13 @@ def emptied(database: Database) -> Database:
     with as_superuser(database) as connection:
         connection.execute("TRUNCATE subject_keys, epochs, tenants")
     return database
+
+
+def code_of(act: Callable[..., object], *args: object) -> str:
+    """The code with which `act` is refused; it must be."""
+    with pytest.raises(Refused) as caught:
+        act(*args)
+    return caught.value.code
 
 
 class Interrupted(KeyFile):
