@@ -23,6 +23,7 @@ from domain.commands.supervision import (
     SuspendGrant,
 )
 from domain.events.common import Event
+from domain.events.policy import PolicyBody
 from domain.values import Evidence, Term
 from tests.domain.grant_world import (
     CASE,
@@ -35,6 +36,7 @@ from tests.domain.grant_world import (
     T0,
     WHY,
     World,
+    body,
 )
 
 NUMBER = "G-20260302-0001-X"
@@ -84,6 +86,22 @@ def sign(world: World, by: str = "mia", party: Any = "grantee") -> list[Event]:
 
 def suspend(world: World, hold: str = "h1", *, by: str = "dora", **more: Any) -> list[Event]:
     return world.run(SuspendGrant(grant_id=GRANT, hold=hold, **more), by=by, reason=WHY)
+
+
+EASY: dict[str, Any] = {
+    "verification": None,
+    "stages": (),
+    "no_approval_needed": True,
+    "agreement": None,
+}
+
+
+def in_effect(policy: PolicyBody | None = None, **changes: Any) -> World:
+    """A world whose grant took effect with the request, from T0 to ENDS."""
+    world = World(policy or body(**EASY))
+    request(world, term=changes.pop("term", Term(T0, ENDS)), **changes)
+    world.now += HOUR
+    return world
 
 
 # --- the way to each state ------------------------------------------------------------------------
