@@ -10,12 +10,10 @@ import hashlib
 import hmac
 import os
 import time
-import unicodedata
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID, uuid4
 
@@ -25,6 +23,7 @@ from psycopg_pool import ConnectionPool
 
 from api import rotation
 from api.key_cache import KeyCache, SubjectKey
+from api.normal_forms import normal_form
 from api.vault import KEY_BYTES, EpochGone, KeyEncryptionKeys, KeyFile, box, unbox
 from domain.errors import Refused
 from domain.sealing import (
@@ -212,7 +211,7 @@ class KeyStore:
 
         HMAC-SHA256 under the tenant's hash key of the value's normal form; for claims and search.
         """
-        normal = NORMAL_FORMS.get(kind, compact)(value)
+        normal = normal_form(kind, value)
         return self._hash(tenant, b"value", kind.encode(), normal.encode())
 
     def fingerprint(self, tenant: str, data: bytes) -> bytes:
@@ -348,33 +347,6 @@ class FieldSealer:
         key = self._keys.known_key(context.tenant, sealed.subject, sealed.key)
         bound = bound_to(sealed.subject, sealed.key, sealed.v, context)
         return unbox(key, sealed.box, bound).decode()
-
-
-_UNSEEN: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
-"""Unicode categories of white space, control and format characters."""
-
-
-def compact(value: str) -> str:
-    """Return NFKC, upper case, without white space and invisible characters."""
-    upper = unicodedata.normalize("NFKC", value).upper()
-    kept = "".join(sign for sign in upper if unicodedata.category(sign) not in _UNSEEN)
-    return unicodedata.normalize("NFKC", kept)
-
-
-def dialled(value: str) -> str:
-    """Return a telephone number as dialled: `compact`, without the signs that group digits."""
-    return compact(value).translate(dict.fromkeys(map(ord, "-()./")))
-
-
-def exact(value: str) -> str:
-    """Return the value: logins tell upper from lower case (OpenID Connect Core 1.0, section 2)."""
-    return value
-
-
-NORMAL_FORMS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
-    {"account": exact, "phone": dialled}
-)
-"""By kind of value; every other kind is `compact`. A change here changes hashes that are stored."""
 
 
 def _demand_ids(*ids: str) -> None:

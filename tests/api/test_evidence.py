@@ -16,32 +16,13 @@ from api.evidence import (
     EVIDENCE_LIMIT_BYTES,
     PARTIAL_LIFE_SECONDS,
     EvidenceStore,
-    StoredFile,
 )
-from api.key_cache import SubjectKey
 from domain.errors import Refused
-from domain.sealing import Unopenable
+from tests.support.evidence import Keys, files, pdf, put, read
 from tests.support.keys import code_of, fresh_id
 
 SEALED_CHUNK = CHUNK_BYTES + 16
 HEAD = len(b"CSEVID\x01") + 16 + 32 + 7 + 1 + len("application/pdf")
-
-
-class Keys:
-    """Subject keys in memory; the cases that need the real ones ask for `key_store`."""
-
-    def __init__(self) -> None:
-        self.keys: dict[tuple[str, str], SubjectKey] = {}
-
-    def subject_key(self, tenant: str, subject: str) -> SubjectKey:
-        new = SubjectKey(fresh_id(), os.urandom(32))
-        return self.keys.setdefault((tenant, subject), new)
-
-    def known_key(self, tenant: str, subject: str, key_id: str) -> bytes:
-        key = self.keys.get((tenant, subject))
-        if key is None or key.id != key_id:
-            raise Unopenable("sealed.forged")
-        return key.key
 
 
 @pytest.fixture
@@ -57,24 +38,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(folder: Path, keys: Keys) -> EvidenceStore:
     return EvidenceStore(folder, keys)
-
-
-def pdf(size: int) -> bytes:
-    """A file of so many bytes that begins as a PDF does and in which no two chunks are alike."""
-    numbers = b"".join(b"%7d\n" % number for number in range(size // 8 + 1))
-    return (b"%PDF-1.7\n" + numbers)[:size]
-
-
-def put(store: EvidenceStore, content: bytes, tenant: str, subject: str) -> StoredFile:
-    return store.put(tenant, subject, [content], "application/pdf")
-
-
-def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def read(store: EvidenceStore, tenant: str, subject: str, file_id: str) -> bytes:
-    return b"".join(store.open(tenant, subject, file_id))
 
 
 @pytest.mark.parametrize("piece", [7000, CHUNK_BYTES, 10 * CHUNK_BYTES])
