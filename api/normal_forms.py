@@ -24,17 +24,20 @@ def _dialled(value: str) -> str:
 
 
 def _exact(value: str) -> str:
-    """Return the value: logins tell upper from lower case (OpenID Connect Core 1.0, section 2)."""
+    """Return the value: where two spellings are two things.
+
+    Logins are such (OpenID Connect Core 1.0, section 2), and names of sources of an import.
+    """
     return value
 
 
 _FORMS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
-    {"account": _exact, "phone": _dialled}
+    {"account": _exact, "import": _exact, "phone": _dialled}
 )
 
 
 def normal_form(kind: str, value: str) -> str:
-    """Return what is hashed for a value: `account` as it is, `phone` as dialled, others compact.
+    """Return what is hashed for a value: `account` and `import` as is, `phone` as dialled, others compact.
 
     A change here changes hashes that are stored.
     """
