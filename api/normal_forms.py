@@ -37,8 +37,9 @@ _FORMS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
 
 
 def normal_form(kind: str, value: str) -> str:
-    """Return what is hashed for a value: `account` and `import` as is, `phone` as dialled, others compact.
+    """Return what is hashed for a value of a kind.
 
-    A change here changes hashes that are stored.
+    `account` and `import` stay as they are, `phone` is as dialled, all others are compact. A change
+    here changes hashes that are stored.
     """
     return _FORMS.get(kind, _compact)(value)
