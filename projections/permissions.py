@@ -88,7 +88,7 @@ def rows(grant: Grant) -> tuple[Permission, ...]:
     if not intervals:
         return ()
     terms, policy = grant.terms, _stream(grant.policy.policy)
-    nexts: Sequence[Instant | None] = [*(begin for begin, _, _ in intervals[1:]), None]
+    nexts = [begin for begin, _, _ in intervals[1:]]
     return tuple(
         Permission(
             number,
@@ -104,7 +104,7 @@ def rows(grant: Grant) -> tuple[Permission, ...]:
             terms.parent,
             () if until is None else _stops(grant, until, after),
         )
-        for (begin, until, number), after in zip(intervals, nexts, strict=True)
+        for (begin, until, number), after in zip(intervals, (*nexts, None), strict=False)
     )
 
 

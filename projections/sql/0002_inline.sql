@@ -54,7 +54,7 @@ CREATE TABLE aliases (
     PRIMARY KEY (tenant_id, generation, party, known_from),
     CHECK (known_from < known_to)
 ) WITH (fillfactor = 80);
-CREATE INDEX aliases_into ON aliases (tenant_id, generation, into_party);
+CREATE INDEX aliases_into ON aliases (tenant_id, generation, into_party, known_from);
 
 -- A point of the catalogue: new scopes may name it during [valid_from, valid_to), and `attributes` place it on other
 -- dimensions whenever it is asked about.
@@ -107,6 +107,8 @@ END $$;
 CREATE FUNCTION inline_apply(p_tenant uuid, p_generations jsonb, p_positions bigint[], p_rows jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER
 SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -128,10 +130,15 @@ BEGIN
                                  ORDER BY p_positions[r.e + 1], r.o),
                    later AS (key_order ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)),
         closed AS (
-            UPDATE permissions p SET known_to = ops.pos FROM ops
-            WHERE ops.place = 1 AND ops.o = 'c' AND p.tenant_id = p_tenant AND p.generation = v_generation
-                AND p.grant_id = ops.grant_id AND p.terms_number = ops.terms_number
-                AND p.valid_from = ops.valid_from AND p.known_to IS NULL
+            UPDATE permissions p SET known_to = o.pos
+            FROM (SELECT ops.pos, x.* FROM ops CROSS JOIN LATERAL (
+                      SELECT x.grant_id, x.terms_number, x.valid_from, x.grantee, x.known_from FROM permissions x
+                      WHERE x.tenant_id = p_tenant AND x.generation = v_generation
+                          AND x.grant_id = ops.grant_id AND x.terms_number = ops.terms_number AND x.valid_from = ops.valid_from AND x.known_to IS NULL
+                      ORDER BY x.grant_id, x.terms_number, x.valid_from, x.known_from OFFSET 0) x
+                  WHERE ops.place = 1 AND ops.o = 'c') o
+            WHERE p.tenant_id = p_tenant AND p.generation = v_generation
+                AND p.grant_id = o.grant_id AND p.terms_number = o.terms_number AND p.valid_from = o.valid_from AND p.grantee = o.grantee AND p.known_from = o.known_from
             RETURNING 1),
         opened AS (
             INSERT INTO permissions (tenant_id, generation, grant_id, terms_number, valid_from, valid_to, known_from,
@@ -158,9 +165,15 @@ BEGIN
             WINDOW key_order AS (PARTITION BY r.party, r.valid_from ORDER BY p_positions[r.e + 1], r.o),
                    later AS (key_order ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)),
         closed AS (
-            UPDATE standings p SET known_to = ops.pos FROM ops
-            WHERE ops.place = 1 AND ops.o = 'c' AND p.tenant_id = p_tenant AND p.generation = v_generation
-                AND p.party = ops.party AND p.valid_from = ops.valid_from AND p.known_to IS NULL
+            UPDATE standings p SET known_to = o.pos
+            FROM (SELECT ops.pos, x.* FROM ops CROSS JOIN LATERAL (
+                      SELECT x.party, x.valid_from, x.known_from FROM standings x
+                      WHERE x.tenant_id = p_tenant AND x.generation = v_generation
+                          AND x.party = ops.party AND x.valid_from = ops.valid_from AND x.known_to IS NULL
+                      ORDER BY x.known_from OFFSET 0) x
+                  WHERE ops.place = 1 AND ops.o = 'c') o
+            WHERE p.tenant_id = p_tenant AND p.generation = v_generation
+                AND p.party = o.party AND p.valid_from = o.valid_from AND p.known_from = o.known_from
             RETURNING 1),
         opened AS (
             INSERT INTO standings (tenant_id, generation, party, valid_from, valid_to, known_from, known_to)
@@ -184,9 +197,15 @@ BEGIN
             WINDOW key_order AS (PARTITION BY r.party ORDER BY p_positions[r.e + 1], r.o),
                    later AS (key_order ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)),
         closed AS (
-            UPDATE aliases p SET known_to = ops.pos FROM ops
-            WHERE ops.place = 1 AND ops.o = 'c' AND p.tenant_id = p_tenant AND p.generation = v_generation
-                AND p.party = ops.party AND p.known_to IS NULL
+            UPDATE aliases p SET known_to = o.pos
+            FROM (SELECT ops.pos, x.* FROM ops CROSS JOIN LATERAL (
+                      SELECT x.party, x.into_party, x.known_from FROM aliases x
+                      WHERE x.tenant_id = p_tenant AND x.generation = v_generation
+                          AND x.party = ops.party AND x.known_to IS NULL
+                      ORDER BY x.known_from OFFSET 0) x
+                  WHERE ops.place = 1 AND ops.o = 'c') o
+            WHERE p.tenant_id = p_tenant AND p.generation = v_generation
+                AND p.party = o.party AND p.into_party = o.into_party AND p.known_from = o.known_from
             RETURNING 1),
         opened AS (
             INSERT INTO aliases (tenant_id, generation, party, into_party, valid_from, known_from, known_to)
@@ -210,9 +229,15 @@ BEGIN
             WINDOW key_order AS (PARTITION BY r.dimension, r.path ORDER BY p_positions[r.e + 1], r.o),
                    later AS (key_order ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)),
         closed AS (
-            UPDATE points p SET known_to = ops.pos FROM ops
-            WHERE ops.place = 1 AND ops.o = 'c' AND p.tenant_id = p_tenant AND p.generation = v_generation
-                AND p.dimension = ops.dimension AND p.path = ops.path AND p.known_to IS NULL
+            UPDATE points p SET known_to = o.pos
+            FROM (SELECT ops.pos, x.* FROM ops CROSS JOIN LATERAL (
+                      SELECT x.dimension, x.path, x.known_from FROM points x
+                      WHERE x.tenant_id = p_tenant AND x.generation = v_generation
+                          AND x.dimension = ops.dimension AND x.path = ops.path AND x.known_to IS NULL
+                      ORDER BY x.known_from OFFSET 0) x
+                  WHERE ops.place = 1 AND ops.o = 'c') o
+            WHERE p.tenant_id = p_tenant AND p.generation = v_generation
+                AND p.dimension = o.dimension AND p.path = o.path AND p.known_from = o.known_from
             RETURNING 1),
         opened AS (
             INSERT INTO points (tenant_id, generation, dimension, path, valid_from, valid_to, known_from, known_to,
@@ -227,122 +252,130 @@ BEGIN
     END IF;
 END $$;
 
--- Microseconds since 1970-01-01 UTC; NULL for an open end. What documents carry instead of texts of a session's zone.
-CREATE FUNCTION micros(instant timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN isfinite(instant) THEN (extract(epoch FROM instant) * 1000000)::bigint END;
+-- The live generations of permissions, standings and points.
+CREATE FUNCTION live_generations(p_tenant uuid) RETURNS integer[] LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT ARRAY[max(generation) FILTER (WHERE projection = 'permissions'),
+                     max(generation) FILTER (WHERE projection = 'standings'),
+                     max(generation) FILTER (WHERE projection = 'points')]
+        FROM generations
+        WHERE tenant_id = p_tenant AND live AND projection IN ('permissions', 'standings', 'points'));
 
 -- Everything that checks of these subjects on these resources rest on, by what was known at a position (NULL: now).
 --
 --   p_subjects  parties; p_ids their stream ids (NULL where the party has none)
 --   p_points    resources as dimension/path
 --
--- One statement, one snapshot: no answer mixes what never was true together. Every part is an index probe for each
--- party and resource asked about, now and as of any position alike.
+-- Each pass is one statement, one snapshot: no answer mixes what never was true together. A second pass follows where
+-- a party was merged with others, which are then asked for too, or a generation was swapped in between; the last one
+-- has found, in its own snapshot, that nothing was missing. Every part is an index probe for each party and resource
+-- asked about, the same now and as of any position; ORDER BY names the index, also while a table is still empty.
 CREATE FUNCTION read_check(p_tenant uuid, p_subjects text[], p_ids uuid[], p_points text[], p_as_of bigint,
-    OUT o_position bigint, OUT o_recorded_at bigint, OUT o_clock text, OUT o_generations integer[],
+    OUT o_position bigint, OUT o_recorded_at timestamptz, OUT o_clock text, OUT o_generations integer[],
     OUT o_known boolean[], OUT o_permissions json, OUT o_standings json, OUT o_aliases json, OUT o_points json,
     OUT o_quarantined json)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER
 SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET timezone = 'UTC'
 AS $$
 #variable_conflict use_column
 DECLARE
     v_k bigint := coalesce(p_as_of, 9223372036854775807);
+    v_parties text[] := p_subjects;
+    v_more text[];
+    v_live integer[] := live_generations(p_tenant);
+    v_permissions integer;
+    v_standings integer;
+    v_points integer;
 BEGIN
     PERFORM set_config('counterseal.tenant', p_tenant::text, true);
-    WITH RECURSIVE live AS MATERIALIZED (
-        SELECT max(generation) FILTER (WHERE projection = 'permissions') AS permissions,
-               max(generation) FILTER (WHERE projection = 'standings') AS standings,
-               max(generation) FILTER (WHERE projection = 'points') AS points
-        FROM generations
-        WHERE tenant_id = p_tenant AND live AND projection IN ('permissions', 'standings', 'points')),
-    up(party, depth) AS (
-        SELECT s.party, 0 FROM unnest(p_subjects) AS s(party)
-        UNION
-        SELECT a.into_party, up.depth + 1
-        FROM up CROSS JOIN live JOIN LATERAL (
-            SELECT a.into_party FROM aliases a
-            WHERE a.tenant_id = p_tenant AND a.generation = live.standings AND a.party = up.party
-                AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k) OFFSET 0) a ON true
-        WHERE up.depth < 9),
-    family(party, depth) AS (
-        SELECT DISTINCT up.party, 0 FROM up
-        UNION
-        SELECT a.party, family.depth + 1
-        FROM family CROSS JOIN live JOIN LATERAL (
-            SELECT a.party FROM aliases a
-            WHERE a.tenant_id = p_tenant AND a.generation = live.standings AND a.into_party = family.party
-                AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k) OFFSET 0) a ON true
-        WHERE family.depth < 9),
-    parties AS MATERIALIZED (SELECT DISTINCT party FROM family)
-    SELECT l.position, micros(coalesce(
-               (SELECT b.recorded_at FROM batches b
-                WHERE b.tenant_id = p_tenant AND b.first_position <= p_as_of
-                ORDER BY b.first_position DESC LIMIT 1), l.recorded_at)), l.clock,
-           ARRAY[live.permissions, live.standings, live.points],
-           (SELECT array_agg(k.id IS NOT NULL AND EXISTS (
-                       SELECT FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = k.id AND e.version = 1
-                           AND e.position <= v_k AND split_part(e.type, '.', 1) = split_part(k.party, ':', 1))
-                    ORDER BY k.place)
-            FROM unnest(p_subjects, p_ids) WITH ORDINALITY AS k(party, id, place)),
-           (SELECT json_agg(json_build_array(r.grantee, r.grant_id, r.number, r.kind, r.actions, r.scope,
-                       r.terms_number, micros(r.valid_from), micros(r.valid_to), r.policy_id, r.policy_version,
-                       r.policy_id IS NOT NULL AND EXISTS (
-                           SELECT FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = r.policy_id
-                               AND e.version = 1 AND e.position <= v_k AND e.type LIKE 'policy.%'),
-                       r.parent, r.stops, r.known_from))
-            FROM parties CROSS JOIN LATERAL (
-                SELECT p.* FROM permissions p
-                WHERE p.tenant_id = p_tenant AND p.generation = live.permissions AND p.grantee = parties.party
-                    AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
-                OFFSET 0) r),
-           (SELECT json_agg(json_build_array(parties.party, micros(r.valid_from), micros(r.valid_to)))
-            FROM parties CROSS JOIN LATERAL (
-                SELECT s.valid_from, s.valid_to FROM standings s
-                WHERE s.tenant_id = p_tenant AND s.generation = live.standings AND s.party = parties.party
-                    AND s.known_from <= v_k AND (s.known_to IS NULL OR s.known_to > v_k)
-                OFFSET 0) r),
-           (SELECT json_agg(json_build_array(parties.party, r.into_party, micros(r.valid_from)))
-            FROM parties CROSS JOIN LATERAL (
-                SELECT a.into_party, a.valid_from FROM aliases a
-                WHERE a.tenant_id = p_tenant AND a.generation = live.standings AND a.party = parties.party
-                    AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k)
-                OFFSET 0) r),
-           (SELECT json_agg(json_build_array(asked.point, r.attributes))
-            FROM unnest(p_points) AS asked(point) CROSS JOIN LATERAL (
-                SELECT p.attributes FROM points p
-                WHERE p.tenant_id = p_tenant AND p.generation = live.points
-                    AND p.dimension = split_part(asked.point, '/', 1)
-                    AND p.path = substr(asked.point, strpos(asked.point, '/') + 1)
-                    AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
-                OFFSET 0) r),
-           (SELECT json_object_agg(q.stream_id, q.position) FROM quarantined q WHERE q.tenant_id = p_tenant)
-        INTO o_position, o_recorded_at, o_clock, o_generations, o_known, o_permissions, o_standings, o_aliases,
-             o_points, o_quarantined
-        FROM ledgers l CROSS JOIN live WHERE l.tenant_id = p_tenant;
+    FOR pass IN 1..32 LOOP
+        v_permissions := v_live[1];
+        v_standings := v_live[2];
+        v_points := v_live[3];
+        SELECT l.position, nullif(l.recorded_at, '-infinity'), l.clock, live_generations(p_tenant),
+               (SELECT array_agg((
+                           SELECT split_part(e.type, '.', 1) = split_part(k.party, ':', 1) AND e.position <= v_k
+                           FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = k.id
+                           ORDER BY e.version LIMIT 1) IS TRUE ORDER BY k.place)
+                FROM unnest(p_subjects, p_ids) WITH ORDINALITY AS k(party, id, place)),
+               (SELECT json_agg(json_build_array(r.grantee, r.grant_id, r.number, r.kind, r.actions, r.scope,
+                           r.terms_number, r.valid_from, nullif(r.valid_to, 'infinity'), r.policy_id, r.policy_version,
+                           (SELECT e.type LIKE 'policy.%' AND e.position <= v_k
+                            FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = r.policy_id
+                            ORDER BY e.version LIMIT 1) IS TRUE,
+                           r.parent, r.stops, r.known_from))
+                FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
+                    SELECT p.* FROM permissions p
+                    WHERE p.tenant_id = p_tenant AND p.generation = v_permissions AND p.grantee = asked.party
+                        AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                    ORDER BY p.known_from OFFSET 0) r),
+               (SELECT json_agg(json_build_array(asked.party, r.valid_from, nullif(r.valid_to, 'infinity')))
+                FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
+                    SELECT s.valid_from, s.valid_to FROM standings s
+                    WHERE s.tenant_id = p_tenant AND s.generation = v_standings AND s.party = asked.party
+                        AND s.known_from <= v_k AND (s.known_to IS NULL OR s.known_to > v_k)
+                    OFFSET 0) r),
+               m.edges, m.more,
+               (SELECT json_agg(json_build_array(asked.point, r.attributes))
+                FROM unnest(p_points) AS asked(point) CROSS JOIN LATERAL (
+                    SELECT p.attributes FROM points p
+                    WHERE p.tenant_id = p_tenant AND p.generation = v_points
+                        AND p.dimension = split_part(asked.point, '/', 1)
+                        AND p.path = substr(asked.point, strpos(asked.point, '/') + 1)
+                        AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                    OFFSET 0) r),
+               (SELECT json_object_agg(q.stream_id, q.position) FROM quarantined q WHERE q.tenant_id = p_tenant)
+            INTO o_position, o_recorded_at, o_clock, o_generations, o_known, o_permissions, o_standings, o_aliases,
+                 v_more, o_points, o_quarantined
+            FROM ledgers l CROSS JOIN LATERAL (
+                SELECT json_agg(json_build_array(r.party, r.into_party, r.valid_from)) AS edges,
+                       array_agg(DISTINCT r.other) FILTER (WHERE r.other <> ALL (v_parties)) AS more
+                FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
+                    (SELECT a.party, a.into_party, a.valid_from, a.into_party AS other FROM aliases a
+                     WHERE a.tenant_id = p_tenant AND a.generation = v_standings AND a.party = asked.party
+                        AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k)
+                     ORDER BY a.known_from)
+                    UNION ALL
+                    (SELECT a.party, a.into_party, a.valid_from, a.party FROM aliases a
+                     WHERE a.tenant_id = p_tenant AND a.generation = v_standings AND a.into_party = asked.party
+                        AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k)
+                     ORDER BY a.known_from)) r) m
+            WHERE l.tenant_id = p_tenant;
+        EXIT WHEN v_more IS NULL AND o_generations = v_live;
+        v_live := o_generations;
+        v_parties := v_parties || v_more;
+    END LOOP;
+    IF p_as_of IS NOT NULL THEN
+        o_recorded_at := coalesce((
+            SELECT b.recorded_at FROM batches b
+            WHERE b.tenant_id = p_tenant AND b.first_position <= p_as_of
+            ORDER BY b.first_position DESC LIMIT 1), o_recorded_at);
+    END IF;
 END $$;
 
 -- The head, what changed after a position, and what is in quarantine: what a process asks before it answers from
 -- memory. `o_touched` is NULL where more than p_most positions lie between: then everything is to be forgotten.
 CREATE FUNCTION read_check_tail(p_tenant uuid, p_after bigint, p_most bigint,
-    OUT o_position bigint, OUT o_recorded_at bigint, OUT o_clock text, OUT o_generations integer[],
+    OUT o_position bigint, OUT o_recorded_at timestamptz, OUT o_clock text, OUT o_generations integer[],
     OUT o_touched text[], OUT o_quarantined json)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER
 SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('counterseal.tenant', p_tenant::text, true);
-    SELECT l.position, micros(l.recorded_at), l.clock,
-           (SELECT ARRAY[max(generation) FILTER (WHERE projection = 'permissions'),
-                         max(generation) FILTER (WHERE projection = 'standings'),
-                         max(generation) FILTER (WHERE projection = 'points')]
-            FROM generations
-            WHERE tenant_id = p_tenant AND live AND projection IN ('permissions', 'standings', 'points')),
+    SELECT l.position, nullif(l.recorded_at, '-infinity'), l.clock,
+           live_generations(p_tenant),
            CASE WHEN l.position = p_after THEN '{}'::text[]
                 WHEN l.position - p_after <= p_most THEN
-                    (SELECT coalesce(array_agg(DISTINCT t.key), '{}') FROM batches b, unnest(b.touched) AS t(key)
-                     WHERE b.tenant_id = p_tenant AND b.first_position > p_after)
+                    (SELECT coalesce(array_agg(DISTINCT t.key), '{}')
+                     FROM (SELECT b.touched FROM batches b
+                           WHERE b.tenant_id = p_tenant AND b.first_position > p_after
+                           ORDER BY b.first_position OFFSET 0) b, unnest(b.touched) AS t(key))
            END,
            (SELECT json_object_agg(q.stream_id, q.position) FROM quarantined q WHERE q.tenant_id = p_tenant)
         INTO o_position, o_recorded_at, o_clock, o_generations, o_touched, o_quarantined
@@ -354,10 +387,14 @@ END $$;
 CREATE FUNCTION read_gone(p_tenant uuid, p_parties text[], p_as_of bigint, p_limit integer) RETURNS json
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER
 SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
+SET jit = off
+SET timezone = 'UTC'
 AS $$
 #variable_conflict use_column
 DECLARE
     v_k bigint := coalesce(p_as_of, 9223372036854775807);
+    v_permissions integer := (live_generations(p_tenant))[1];
 BEGIN
     PERFORM set_config('counterseal.tenant', p_tenant::text, true);
     RETURN (
@@ -366,16 +403,17 @@ BEGIN
             FROM unnest(p_parties) AS asked(party) CROSS JOIN LATERAL (
                 SELECT p.* FROM permissions p
                 WHERE p.tenant_id = p_tenant AND p.grantee = asked.party AND p.known_from <= v_k
-                    AND p.generation = (SELECT g.generation FROM generations g
-                                        WHERE g.tenant_id = p_tenant AND g.projection = 'permissions' AND g.live)
-                OFFSET 0) r),
+                    AND p.generation = v_permissions
+                ORDER BY p.known_from OFFSET 0) r),
         last AS (
             SELECT DISTINCT ON (grant_id) * FROM mine WHERE NOT held
             ORDER BY grant_id, known_to DESC, valid_from DESC)
         SELECT json_agg(json_build_array(last.grantee, last.grant_id, last.number, last.kind, last.actions, last.scope,
-                   last.terms_number, micros(last.valid_from), micros(last.valid_to), last.policy_id,
+                   last.terms_number, last.valid_from, nullif(last.valid_to, 'infinity'), last.policy_id,
                    last.policy_version, true, last.parent,
-                   json_build_array(json_build_object('why', split_part(e.type, '.', 2), 'from', NULL)),
+                   json_build_array(json_build_object('why', CASE split_part(e.type, '.', 2)
+                           WHEN 'suspended' THEN 'suspended' WHEN 'revoked' THEN 'revoked' ELSE 'ended' END,
+                       'from', '0001-01-01T00:00:00Z')),
                    last.known_from) ORDER BY last.known_to DESC)
         FROM (SELECT * FROM last ORDER BY known_to DESC LIMIT p_limit) last
         JOIN events e ON e.tenant_id = p_tenant AND e.position = last.known_to);
@@ -385,6 +423,8 @@ END $$;
 CREATE FUNCTION read_position_at(p_tenant uuid, p_at timestamptz) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER
 SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
+SET jit = off
 AS $$
 BEGIN
     PERFORM set_config('counterseal.tenant', p_tenant::text, true);
@@ -394,9 +434,9 @@ BEGIN
 END $$;
 
 -- `inline_apply` belongs to the owner like `append`, and nobody else may call it.
-REVOKE ALL ON FUNCTION inline_apply, micros, read_check, read_check_tail, read_gone, read_position_at FROM PUBLIC;
+REVOKE ALL ON FUNCTION inline_apply, live_generations, read_check, read_check_tail, read_gone, read_position_at FROM PUBLIC;
 GRANT SELECT ON permissions, standings, aliases, points, quarantined
     TO counterseal_service, counterseal_projector, counterseal_auditor;
-GRANT EXECUTE ON FUNCTION micros, read_check, read_check_tail, read_gone, read_position_at
+GRANT EXECUTE ON FUNCTION live_generations, read_check, read_check_tail, read_gone, read_position_at
     TO counterseal_service, counterseal_projector, counterseal_auditor;
 GRANT INSERT, UPDATE, DELETE ON quarantined TO counterseal_projector;

@@ -1,0 +1,272 @@
+"""The access check: may this subject do this action on this resource, and why, or why not.
+
+One pure decision, whether its material comes from memory, from the database, or from the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from domain.errors import Refused
+from domain.scopes import Asked, path_fault, prefixes
+from domain.values import Instant
+from projections.material import EVER, Right, Subject
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+MAX_SUBJECT: Final = 256
+"""Longest subject ref in characters."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """May `subject` (a party's ref) do `action` on the resource?
+
+    `properties` of the resource and `context` are documents of the caller; only what they say of
+    dimensions counts. `at` is the instant asked about (None: now), `as_of` the position of the log
+    by whose knowledge (None: today's). `at_least`: answer no sooner than that position is seen.
+    `full` asks the database whatever is remembered.
+    """
+
+    tenant: str
+    subject: str
+    action: str
+    resource_type: str
+    resource_id: str
+    properties: Mapping[str, Any] = NOTHING
+    context: Mapping[str, Any] = NOTHING
+    at: Instant | None = None
+    as_of: int | None = None
+    at_least: int | None = None
+    consistency: Literal["default", "full"] = "default"
+
+
+class Material(NamedTuple):
+    """What a question is decided on: the subject, the resource's attributes (dimension -> path),
+    streams in quarantine with the position from which they are, and the position all this was read
+    at.
+
+    `as_of` is that position where the question was asked of the past, else None.
+    """
+
+    subject: Subject
+    attributes: Mapping[str, str]
+    quarantined: Mapping[str, int]
+    position: int
+    as_of: int | None = None
+
+
+class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why. With `check.allowed` the grant it rests on, else the first thing that fails in the
+    nearest grant.
+
+    `rests_on` is the position of the event that opened the permission. `dimension` and `path` say
+    where a scope does not cover, `instant` and `until` when it was out of force, `hold` which hold
+    suspends, `party` who is not in standing. `chain`: the grants above, the nearest first.
+    """
+
+    code: str
+    grant: str | None = None
+    number: str | None = None
+    terms: int | None = None
+    policy: str | None = None
+    policy_version: int | None = None
+    rests_on: int | None = None
+    chain: tuple[str, ...] = ()
+    dimension: str | None = None
+    path: str | None = None
+    instant: Instant | None = None
+    until: Instant | None = None
+    hold: str | None = None
+    party: str | None = None
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """The answer: `right` is what allows it, None a denial; `at` the instant asked about.
+
+    `position` is the place in the log it rests on: all that was recorded up to there was seen.
+    """
+
+    question: Question
+    material: Material
+    at: Instant
+    right: Right | None
+
+    @property
+    def allowed(self) -> bool:
+        return self.right is not None
+
+    @property
+    def position(self) -> int:
+        known = self.material.as_of
+        return self.material.position if known is None else known
+
+    def explanation(self, gone: Sequence[Right] = ()) -> Explanation:
+        """Return why. `gone`: grants of the subject of which no row is left, from `read_gone`."""
+        if self.right is not None:
+            return _of(self.right, "check.allowed")
+        return _denial(self.material, self.question, self.at, gone)
+
+
+def decide(material: Material, question: Question, at: Instant) -> Decision:
+    """Return the answer at `at`. Raises `Refused`: `check.bad_id`.
+
+    Allowed is what one right allows: its kind declares the resource's type, it has the action, its
+    scope covers the point, it is in force at `at` and its grantee in standing, its policy is there,
+    and nothing it rests on is in quarantine.
+    """
+    rights = material.subject.usable.get(question.action)
+    if rights is not None:
+        resource_type = question.resource_type
+        point: Asked | None = None
+        for right in rights:
+            if resource_type not in right.dimensions:
+                continue
+            for begin, until in right.windows:
+                if begin <= at < until:
+                    break
+            else:
+                continue
+            if material.quarantined and is_quarantined(material, right):
+                continue
+            if point is None:
+                point = place(material, question)
+            if right.scope.covers(point):
+                return Decision(question, material, at, right)
+    require_ids(question)
+    return Decision(question, material, at, None)
+
+
+def require_ids(question: Question) -> None:
+    """Refuse ids that name no single thing: `check.bad_id`, with the member and what is wrong."""
+    named = (("resource.type", question.resource_type), ("resource.id", question.resource_id))
+    for member, text in named:
+        fault = path_fault(text)
+        if member == "resource.type" and "/" in text:
+            fault = "slash"
+        if fault is not None:
+            raise Refused("check.bad_id", member=member, fault=fault)
+    fault = "too_long" if len(question.subject) > MAX_SUBJECT else path_fault(question.subject)
+    if fault is not None:
+        raise Refused("check.bad_id", member="subject", fault=fault)
+
+
+_prefixes = lru_cache(maxsize=65_536)(prefixes)
+
+
+def place(material: Material, question: Question, more: frozenset[str] = frozenset()) -> Asked:
+    """Return the asked point, as far as the subject's rights ask for it, with every pattern that
+    would cover it.
+
+    A dimension's path comes from the resource itself, else from its properties, else from the
+    catalogue, else from the context. What is given and is no path covers nothing: a wrong property
+    is not replaced by a stored one.
+    """
+    point = {question.resource_type: _prefixes(question.resource_id)}
+    wanted = material.subject.dimensions
+    for dimension in wanted | more if more else wanted:
+        if dimension not in point:
+            for given in (question.properties, material.attributes, question.context):
+                if dimension in given:
+                    path = given[dimension]
+                    point[dimension] = _prefixes(path) if isinstance(path, str) else ()
+                    break
+    return Asked(point)
+
+
+def is_quarantined(material: Material, right: Right) -> bool:
+    """Tell whether a stream the right rests on was in quarantine by then."""
+    for stream in right.streams:
+        since = material.quarantined.get(stream)
+        if since is not None and (material.as_of is None or since <= material.as_of):
+            return True
+    return False
+
+
+class _Failure(NamedTuple):
+    """The first test a right fails; the higher the rank, the nearer it came."""
+
+    rank: int
+    right: Right
+    explanation: Explanation
+
+
+def _denial(
+    material: Material, question: Question, at: Instant, gone: Sequence[Right]
+) -> Explanation:
+    if not material.subject.known:
+        return Explanation("check.subject_unknown", party=question.subject)
+    rights = (*material.subject.rights, *gone)
+    if not rights:
+        return Explanation("check.no_grant", party=question.subject)
+    point = place(material, question, frozenset(name for one in gone for name in one.dimensions))
+    failures = (_failure(material, question, at, point, right) for right in rights)
+    return max(failures, key=lambda one: (one.rank, one.right.known_from)).explanation
+
+
+def _failure(
+    material: Material, question: Question, at: Instant, point: Asked, right: Right
+) -> _Failure:
+    if question.resource_type not in right.dimensions:
+        dimension, path = question.resource_type, question.resource_id
+        why = _of(right, "scope.not_covered", dimension=dimension, path=path)
+        return _Failure(0, right, why)
+    if question.action not in right.actions:
+        return _Failure(1, right, _of(right, "check.action_not_granted"))
+    uncovered = right.scope.first_uncovered(point)
+    if uncovered is not None:
+        dimension, code = uncovered
+        path = (point.get(dimension) or (None,))[-1]
+        return _Failure(2, right, _of(right, code, dimension=dimension, path=path))
+    if not right.policy_known:
+        return _Failure(3, right, _of(right, "check.policy_unknown"))
+    if right.parent is not None:
+        return _Failure(3, right, _of(right, "check.chain_unresolved"))
+    if is_quarantined(material, right):
+        return _Failure(4, right, _of(right, "check.quarantined"))
+    if at < right.valid_from:
+        return _Failure(7, right, _of(right, "check.not_yet", instant=right.valid_from))
+    if right.valid_to <= at:
+        return _stopped(right, at)
+    return _Failure(9, right, _of(right, "check.grantee_not_in_standing", party=right.party))
+
+
+_STOPPED: Final = {
+    "ended": (5, "check.ended"),
+    "revoked": (6, "check.revoked"),
+    "suspended": (8, "check.suspended"),
+}
+"""Ended for good is farthest from allowing, a hold that someone may lift nearest."""
+
+
+def _stopped(right: Right, at: Instant) -> _Failure:
+    """Say what keeps the right out of force at `at`, after its row: what is final goes before a
+    hold.
+    """
+    effective = [
+        stop for stop in right.stops if stop.from_ <= at and (stop.until is None or at < stop.until)
+    ]
+    if not effective:
+        return _Failure(5, right, _of(right, "check.ended", instant=right.valid_to))
+    stop = min(effective, key=lambda one: (_STOPPED[one.why][0], one.from_))
+    rank, code = _STOPPED[stop.why]
+    since = None if stop.from_ == EVER else stop.from_
+    why = _of(right, code, instant=since, until=stop.until, hold=stop.hold)
+    return _Failure(rank, right, why)
+
+
+def _of(right: Right, code: str, **more: Any) -> Explanation:
+    return Explanation(
+        code,
+        grant=right.grant,
+        number=right.number,
+        terms=right.terms,
+        policy=right.policy,
+        policy_version=right.policy_version,
+        rests_on=right.known_from,
+        **more,
+    )
