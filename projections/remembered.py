@@ -1,0 +1,137 @@
+"""What a process remembers of one tenant: subjects and places as of a confirmed head, and who is
+asking for more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from projections.check_rows import EPOCH, CheckTail, Generations, Loaded
+from projections.material import Subject
+from projections.recent import Recent
+
+UNKNOWN_HEAD: Final = 2**62
+"""What `after` says while no head is known: nothing was touched after it."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one process.
+
+    `subjects` and `points` are remembered at the most, over all tenants; `batch` questions are read
+    together, in `flights` round trips a tenant at a time. `wait_s`: how long a check waits for the
+    database; `reach_s`: how long for a position it was asked to reach.
+    """
+
+    tenants: int = 1_000
+    subjects: int = 262_144
+    points: int = 131_072
+    batch: int = 256
+    flights: int = 2
+    wait_s: float = 2.0
+    reach_s: float = 2.0
+    refresh_after_s: float = 0.1
+    refresh_every_s: float = 0.03
+    idle_after_s: float = 2.0
+
+
+class Place:
+    """A resource's attributes as of a position."""
+
+    __slots__ = ("attributes", "position")
+
+    def __init__(self, position: int, attributes: Mapping[str, str]) -> None:
+        self.position = position
+        self.attributes = attributes
+
+
+class Batch:
+    """Questions that will be read together; once the query is sent nobody joins."""
+
+    __slots__ = ("future", "points", "subjects")
+
+    def __init__(self, future: asyncio.Future[Loaded]) -> None:
+        self.subjects: dict[str, None] = {}
+        self.points: dict[str, None] = {}
+        self.future = future
+
+
+class Remembered:
+    """What is remembered of one tenant.
+
+    All of it holds at `position`, the head confirmed by a query sent at `confirmed`; what was read
+    at a later position waits until the head has got there.
+    """
+
+    def __init__(self, tenant: str, limits: Limits) -> None:
+        self.tenant = tenant
+        self.position = -1
+        self.confirmed = float("-inf")
+        self.asked = float("-inf")
+        self.recorded_at: datetime = EPOCH
+        self.given_clock = False
+        self.generations: Generations = ()
+        self.quarantined: Mapping[str, int] = {}
+        self.subjects: Recent[Subject] = Recent(limits.subjects)
+        self.places: Recent[Place] = Recent(limits.points)
+        self.merged: dict[str, set[str]] = {}
+        self.most_merged = limits.subjects
+        self.tail: asyncio.Task[Exception | None] | None = None
+        self.gathering: dict[int | None, Batch] = {}
+        self.flying = 0
+
+    def size(self) -> int:
+        """How much is remembered."""
+        return len(self.subjects) + len(self.places)
+
+    def forget_all(self) -> None:
+        """Forget every row."""
+        self.subjects.clear()
+        self.places.clear()
+        self.merged.clear()
+
+    def forget(self, key: str) -> None:
+        """Forget what a touched key speaks of, and every subject it is taken together with."""
+        name = key[2:]
+        if key.startswith("p:"):
+            self.places.drop(name)
+            return
+        self.subjects.drop(name)
+        for ref in self.merged.pop(name, ()):
+            self.subjects.drop(ref)
+
+    def keep(self, loaded: Loaded) -> None:
+        """Remember what was read, unless the head has passed it: what was touched since would be
+        missed.
+        """
+        late = self.position < 0 or loaded.position < self.position
+        if late or loaded.generations != self.generations:
+            return
+        if len(self.merged) > self.most_merged:
+            self.forget_all()
+        for ref, subject in loaded.subjects.items():
+            if subject.settled:
+                self.subjects.put(ref, subject)
+                for party in subject.parties:
+                    if party != ref:
+                        self.merged.setdefault(party, set()).add(ref)
+        for key, attributes in loaded.points.items():
+            self.places.put(key, Place(loaded.position, attributes))
+
+    def follow(self, tail: CheckTail, sent: float) -> None:
+        """Take over a confirmed head: forget what was touched up to it."""
+        if tail.touched is None or tail.generations != self.generations:
+            self.forget_all()
+        else:
+            for key in tail.touched:
+                self.forget(key)
+        self.position = tail.position
+        self.recorded_at = tail.recorded_at
+        self.given_clock = tail.clock == "given"
+        self.generations = tail.generations
+        self.quarantined = tail.quarantined
+        self.confirmed = sent
