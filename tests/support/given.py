@@ -110,7 +110,7 @@ def staff(
     return Fact("staff", word, (appointed, *then))
 
 
-def deputy_set(deputy: str, *, from_: Instant | None = None, until: Instant | None = None) -> Event:
+def deputy_set(deputy: str, *, from_: Instant | None = None, until: Instant | None = None) -> StaffDeputySet:
     """The principal set a deputy a day ago, for two days unless said otherwise."""
     return StaffDeputySet(
         at=NOW - days(1),
@@ -121,7 +121,7 @@ def deputy_set(deputy: str, *, from_: Instant | None = None, until: Instant | No
     )
 
 
-def registered(by: str = "ann", form: Any = "organization") -> Event:
+def registered(by: str = "ann", form: Any = "organization") -> CustomerRegistered:
     """A customer was registered 300 days ago."""
     return CustomerRegistered(
         at=NOW - days(300),
@@ -141,7 +141,7 @@ def checked(
     passed: bool = True,
     at: Instant | None = None,
     document_ends_at: Instant | None = None,
-) -> Event:
+) -> CustomerIdentityChecked:
     """An act of identification, ten days ago unless said otherwise."""
     return CustomerIdentityChecked(
         at=at or NOW - days(10),
@@ -154,7 +154,7 @@ def checked(
     )
 
 
-def confirmed(by: str = "bob", *, at: Instant | None = None, until: Instant | None = None) -> Event:
+def confirmed(by: str = "bob", *, at: Instant | None = None, until: Instant | None = None) -> CustomerConfirmed:
     """The customer was confirmed nine days ago, for a year from now unless said otherwise."""
     return CustomerConfirmed(
         at=at or NOW - days(9), by=staff_party(by), until=until or NOW + days(365)
@@ -166,7 +166,7 @@ def member_added(
     *acts: str,
     from_: Instant | None = None,
     until: Instant | None = None,
-) -> Event:
+) -> MemberAdded:
     """A person may act for the customer; the member id is the word."""
     return MemberAdded(
         at=NOW - days(8),
