@@ -1,0 +1,243 @@
+"""How events make a grant: only in the orders that verbs emit, and in any order when imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from msgspec.structs import replace
+
+from domain.commands.grants import NoteGrant
+from domain.effect import in_force
+from domain.errors import Impossible
+from domain.events import EVENTS
+from domain.events.common import Event
+from domain.events.grant import (
+    GrantActivated,
+    GrantApproved,
+    GrantChecked,
+    GrantExpired,
+    GrantLapsed,
+    GrantRejected,
+    GrantRequested,
+    GrantRevocationProposed,
+    GrantRevoked,
+    GrantVerified,
+)
+from domain.grant_states import EFFECTIVE, OPEN
+from domain.grants import Grant, GrantEvent, evolve, status_at
+from domain.values import Imported
+from tests.domain.grant_story import REACH, world_in
+from tests.domain.grant_world import CASE, DAY, ENDS, GRANT, T0, WHY, World, staff, terms
+from tests.domain.test_grant_matrix import EXPECTED, ROWS
+
+LATE = T0 + 400 * DAY
+
+
+def imported(events: Iterable[Event]) -> list[Any]:
+    return [
+        replace(event, imported=Imported("permits.csv", row)) for row, event in enumerate(events, 1)
+    ]
+
+
+def folded(events: Iterable[Any]) -> Grant:
+    grant = None
+    for event in events:
+        grant = evolve(grant, event)
+    assert grant is not None
+    return grant
+
+
+def fact(event: type[GrantEvent], at: datetime, /, **fields: Any) -> Any:
+    source = Imported("permits.csv", 1)
+    return event(at=at, by=staff("root"), imported=source, **fields)
+
+
+def asked(at: datetime = T0) -> GrantRequested:
+    ref = {"number": "N-1", "case": CASE, "grantee": "customer:shop", "terms": terms()}
+    policy = world_in("submitted").grant.policy
+    return fact(GrantRequested, at, policy=policy, **ref)
+
+
+def took_effect(at: datetime, ends_at: datetime | None = None) -> GrantActivated:
+    return fact(GrantActivated, at, starts_at=at, ends_at=ends_at)
+
+
+# --- what the ledger wrote itself -----------------------------------------------------------------
+
+
+def emitted() -> tuple[set[tuple[str, str]], dict[str, Event]]:
+    """Run every cell of the matrix; return (recorded state, event name) pairs, and one of each."""
+    seen: set[tuple[str, str]] = set()
+    samples: dict[str, Event] = {}
+    for row, state in EXPECTED:
+        world = world_in(state)
+        command, by, before = ROWS[row]
+        if before is not None:
+            before(world)
+        world.refusal(command(world), by=by, reason=WHY)
+        grant: Grant | None = None
+        for event in world.grant_events:
+            seen.add(("none" if grant is None else grant.status, event.name))
+            samples[event.name] = event
+            grant = evolve(grant, event)  # type: ignore[arg-type]
+    return seen, samples
+
+
+def test_an_event_that_no_verb_emits_in_a_state_is_impossible_there() -> None:
+    seen, samples = emitted()
+    # Under other policies than the matrix's, and from each state that the clock can end.
+    seen |= {("submitted", GrantVerified.name), ("pending_approval", GrantApproved.name)}
+    in_effect = (GrantExpired.name, GrantRevocationProposed.name)
+    seen |= {(state, name) for state in EFFECTIVE for name in in_effect}
+    seen |= {(state, GrantLapsed.name) for state in OPEN}
+    by = {"at": T0 + 20 * DAY, "by": staff("dora")}
+    samples[GrantRevocationProposed.name] = GrantRevocationProposed(**by, case="c5")
+    names = {name for name in EVENTS if name.startswith("grant.")}
+    assert set(samples) == names
+    states = {world_in(state).grant.status: state for state in REACH if state != "none"}
+    grants = {recorded: world_in(state).grant for recorded, state in states.items()}
+    taken = {
+        (recorded, name)
+        for recorded, grant in (("none", None), *grants.items())
+        for name in names
+        if not _impossible(grant, samples[name])
+    }
+    assert taken <= seen
+
+
+def _impossible(grant: Grant | None, event: Any) -> bool:
+    try:
+        evolve(grant, event)
+    except Impossible:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("state", sorted(set(REACH) - {"none"}))
+def test_the_fold_of_the_written_events_is_the_state(state: str) -> None:
+    world = world_in(state)
+    assert folded(world.grant_events) == world.grant
+    assert not world.grant.irregular
+
+
+# --- what was imported ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", sorted(set(REACH) - {"none"}))
+def test_imported_in_its_own_order_it_is_the_same_grant(state: str) -> None:
+    world = world_in(state)
+    assert folded(imported(world.grant_events)) == world.grant
+
+
+STORIES = {state: imported(world_in(state).grant_events) for state in sorted(set(REACH) - {"none"})}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(STORIES)).flatmap(lambda name: st.permutations(STORIES[name])))
+def test_imported_events_fold_in_any_order(events: list[Any]) -> None:
+    grant = folded(events)
+    in_order = [event.imported.row for event in events] == list(range(1, len(events) + 1))
+    assert grant.irregular != in_order or _commute(events)
+    held = in_force(grant)
+    for begin, end, _ in held:
+        assert end is None or begin < end
+    for (_, end, _), (begin, _, _) in pairwise(held):
+        assert end is not None
+        assert end < begin
+    assert grant.number == "G-20260302-0001-X"
+
+
+def _commute(events: list[Any]) -> bool:
+    """Some orders other than the written one are as good: the tables know them."""
+    grant = None
+    try:
+        for event in events:
+            grant = evolve(grant, replace(event, imported=None))
+    except Impossible:
+        return False
+    return True
+
+
+def test_what_took_effect_before_it_was_approved_stays_in_effect_and_is_irregular() -> None:
+    approved = fact(GrantApproved, T0 + 3 * DAY, terms=terms())
+    checked = fact(GrantChecked, T0 + 4 * DAY, kind="callback", channel="post")
+    grant = folded([asked(), took_effect(T0 + 2 * DAY), approved, checked])
+    assert grant.irregular
+    assert status_at(grant, LATE) == "active"
+    assert in_force(grant) == ((T0 + 2 * DAY, None, 1),)
+    assert len(grant.checks) == 1
+
+
+def test_an_imported_grant_may_have_no_end() -> None:
+    grant = folded([asked(), took_effect(T0 + DAY)])
+    assert in_force(grant) == ((T0 + DAY, None, 1),)
+    assert status_at(grant, LATE) == "active"
+
+
+def test_an_imported_request_without_a_time_does_not_lapse_before_its_term() -> None:
+    grant = folded([asked()])
+    assert status_at(grant, T0 + 100 * DAY) == "submitted"
+    assert status_at(grant, ENDS) == "lapsed"
+
+
+def test_without_a_request_nothing_is_in_force_and_no_command_passes() -> None:
+    world = World()
+    world.given("grant", GRANT, took_effect(T0 + DAY))
+    assert world.grant.irregular
+    assert in_force(world.grant) == ()
+    note = NoteGrant(grant_id=GRANT, label="called")
+    assert world.refusal(note, by="ann") == "grant.not_requested"
+
+
+def test_a_request_found_later_tells_what_took_effect() -> None:
+    grant = folded([took_effect(T0 + DAY), asked()])
+    assert grant.irregular
+    assert status_at(grant, LATE) == "active"
+    assert (grant.grantee, grant.number) == ("customer:shop", "N-1")
+    assert in_force(grant) == ((T0 + DAY, None, 1),)
+
+
+def revoked(at: datetime) -> GrantRevoked:
+    return fact(GrantRevoked, at, origin="staff", effective_at=at)
+
+
+def test_an_effect_written_after_the_revocation_but_earlier_in_fact_revives_nothing() -> None:
+    grant = folded([asked(), revoked(T0 + 9 * DAY), took_effect(T0 + 2 * DAY)])
+    assert status_at(grant, LATE) == "revoked"
+    assert in_force(grant) == ((T0 + 2 * DAY, T0 + 9 * DAY, 1),)
+
+
+def test_an_effect_after_the_end_is_a_new_one() -> None:
+    rejected = fact(GrantRejected, T0 + DAY)
+    grant = folded([asked(), rejected, took_effect(T0 + 2 * DAY)])
+    assert grant.irregular
+    assert status_at(grant, LATE) == "active"
+    again = folded([asked(), took_effect(T0), revoked(T0 + DAY), took_effect(T0 + 2 * DAY)])
+    assert in_force(again) == ((T0 + 2 * DAY, None, 1),)
+
+
+def test_a_rejection_of_what_is_in_effect_ends_it() -> None:
+    rejected = fact(GrantRejected, T0 + 5 * DAY)
+    grant = folded([asked(), took_effect(T0 + 2 * DAY), rejected])
+    assert status_at(grant, LATE) == "rejected"
+    assert in_force(grant) == ((T0 + 2 * DAY, T0 + 5 * DAY, 1),)
+
+
+def test_a_check_after_the_end_reopens_nothing_and_an_approval_does() -> None:
+    rejected = fact(GrantRejected, T0 + DAY)
+    checked = fact(GrantChecked, T0 + 2 * DAY, kind="callback", channel="post")
+    approved = fact(GrantApproved, T0 + 3 * DAY, terms=terms())
+    assert folded([asked(), rejected, checked]).status == "rejected"
+    assert folded([asked(), rejected, checked, approved]).status == "approved"
+
+
+def test_the_hands_of_imported_events_count_like_any() -> None:
+    checked = fact(GrantChecked, T0 + DAY, kind="callback", channel="post")
+    grant = folded([asked(), checked])
+    assert grant.hands == {CASE: frozenset({"p-root"})}
