@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import uvicorn
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from api.evidence import EVIDENCE_LIMIT_BYTES
-from api.layers import Doors, Limits, header
+from api.layers import STREAM_SECONDS, Doors, Limits, header
 from api.problems import language_of, problem
 from api.routes import operations_table
 from api.routes.operations import Endpoint, Operation
@@ -44,14 +44,14 @@ def create_app(services: Services) -> Served:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan,
+        lifespan=_lifespan_of(services),
         exception_handlers={HTTPException: _framework_fault, Exception: _framework_fault},
     )
     api.router.routes[:] = [_route(services, one) for one in _hottest_first(operations)]
     limits = Limits(
         services.settings.body_bytes,
         services.settings.deadline_seconds,
-        {EVIDENCE_PATH: EVIDENCE_LIMIT_BYTES},
+        {EVIDENCE_PATH: (EVIDENCE_LIMIT_BYTES, STREAM_SECONDS)},
     )
     served = Served(api, limits, services.measures)
     served.operations = operations
@@ -60,7 +60,7 @@ def create_app(services: Services) -> Served:
 
 def _hottest_first(operations: Sequence[Operation]) -> list[Operation]:
     """Routes are tried one after another: what is asked a thousand times a second comes first."""
-    hot = {"access.evaluate", "check"}
+    hot = {"access.evaluate", "access.check"}
     return sorted(operations, key=lambda one: one.name not in hot)
 
 
@@ -74,9 +74,16 @@ def _route(services: Services, operation: Operation) -> Route:
     )
 
 
-@asynccontextmanager
-async def _lifespan(_: FastAPI) -> AsyncGenerator[None]:
-    yield
+def _lifespan_of(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        await services.begin()
+        try:
+            yield
+        finally:
+            await services.end()
+
+    return lifespan
 
 
 async def _framework_fault(request: Request, fault: Exception) -> Response:
@@ -106,7 +113,7 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
         date_header=True,
         proxy_headers=False,
         ws="none",
-        lifespan="off",
+        lifespan="on",
         limit_concurrency=settings.connections,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,

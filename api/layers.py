@@ -40,15 +40,17 @@ class Limits:
     """Bytes of a body, by path, and seconds until an answer begins."""
 
     def __init__(
-        self, body_bytes: int, deadline_seconds: float, own_bytes: dict[str, int] | None = None
+        self,
+        body_bytes: int,
+        deadline_seconds: float,
+        own: dict[str, tuple[int, float]] | None = None,
     ) -> None:
-        self._body_bytes = body_bytes
-        self._own_bytes = own_bytes or {}
-        self.deadline_seconds = deadline_seconds
+        self._usual = (body_bytes, deadline_seconds)
+        self._own = own or {}
 
-    def body_bytes(self, path: str) -> int:
-        """Return how many bytes a body sent to this path may have."""
-        return self._own_bytes.get(path, self._body_bytes)
+    def of(self, path: str) -> tuple[int, float]:
+        """Return how many bytes a body sent to this path may have, and how many seconds it has."""
+        return self._own.get(path, self._usual)
 
 
 class Exchange:
@@ -106,31 +108,33 @@ class Doors:
             await send({"type": "websocket.close", "code": 1008})
             return
         started = time.perf_counter()
-        limit_bytes = self._limits.body_bytes(scope["path"])
+        limit_bytes, seconds = self._limits.of(scope["path"])
         exchange = Exchange(scope, receive, send, limit_bytes)
         self._measures.under_way.inc()
         try:
-            await self._within(scope, exchange, limit_bytes)
+            await self._within(scope, exchange, limit_bytes, seconds)
         finally:
             self._measures.under_way.dec()
-            seconds = time.perf_counter() - started
+            took = time.perf_counter() - started
             operation = scope.get("counterseal.operation", "none")
-            self._measures.answered(operation, exchange.status, seconds)
+            self._measures.answered(operation, exchange.status, took)
             log.info(
                 "answered",
                 operation=operation,
                 method=scope["method"],
                 status=exchange.status,
-                seconds=round(seconds, 6),
+                seconds=round(took, 6),
                 key=scope.get("counterseal.key"),
             )
 
-    async def _within(self, scope: Scope, exchange: Exchange, limit_bytes: int) -> None:
+    async def _within(
+        self, scope: Scope, exchange: Exchange, limit_bytes: int, seconds: float
+    ) -> None:
         try:
             declared = header(scope, b"content-length")
             if declared is not None and declared.isdigit() and int(declared[:20]) > limit_bytes:
                 raise Refused("body.too_large", limit_bytes=limit_bytes)
-            async with asyncio.timeout(self._limits.deadline_seconds) as exchange.timeout:
+            async with asyncio.timeout(seconds) as exchange.timeout:
                 await self._app(scope, exchange.receive, exchange.send)
         except TimeoutError:
             await _last(scope, exchange, Refused("request.deadline"))

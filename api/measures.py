@@ -30,12 +30,14 @@ class Measures:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.decisions = Counter(
+        decisions = Counter(
             "counterseal_decisions",
             "Access checks answered",
             ("decision",),
             registry=self.registry,
         )
+        self._allowed = decisions.labels("allow")
+        self._denied = decisions.labels("deny")
         self.lag = Gauge(
             "counterseal_projection_lag",
             "Events a read model is behind its log, the worst tenant",
@@ -55,6 +57,10 @@ class Measures:
             self._children[(operation, status)] = found
         found[0].inc()
         found[1].observe(seconds)
+
+    def decided(self, allowed: bool) -> None:
+        """Count one access check."""
+        (self._allowed if allowed else self._denied).inc()
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", validation_alias="COUNTERSEAL_HOST")
     port: int = Field(default=8470, ge=0, le=65535, validation_alias="COUNTERSEAL_PORT")
+    public_url: str | None = Field(default=None, validation_alias="COUNTERSEAL_PUBLIC_URL")
     lang: str = Field(
         default="en",
         validation_alias=AliasChoices("COUNTERSEAL_LANG", "LC_ALL", "LC_MESSAGES", "LANG"),
@@ -90,6 +91,11 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether the database is the embedded one of this machine."""
         return self.database_url is None
+
+    @property
+    def base_url(self) -> str:
+        """Where callers find the service, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
     def language(self) -> Literal["zh", "en"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -23,8 +24,9 @@ from api.timekeeper import Timekeeper
 from domain.ledger import Ledgers
 from domain.values import Party
 from projections import migrate
+from projections.check_reader import CheckReader
 from projections.inline import InlineTables
-
+from projections.memory import Memory
 
 CONNECT_SECONDS = 10
 
@@ -103,6 +105,8 @@ class Services:
             settings.requests_a_key,
         )
 
+        self._reader = CheckReader(where.service)
+        self.memory = Memory(self._reader, now=clock, monotonic=time.monotonic)
         self.timekeeper = Timekeeper(self.ledgers)
         self._decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
@@ -116,6 +120,16 @@ class Services:
     def edge(self, tenant: str, by: Party) -> Edge:
         """Return what makes one command of this party."""
         return Edge(tenant, by, self.ledgers, self.keys, self.sealer, self.evidence)
+
+    async def begin(self) -> None:
+        """Open what lives in the event loop that serves: the memory of checks and its reader."""
+        await self._reader.open()
+        await self.memory.open()
+
+    async def end(self) -> None:
+        """Close what `begin` opened, in the same event loop."""
+        await self.memory.close()
+        await self._reader.close()
 
     def close(self) -> None:
         """Let what was accepted be written, then close every connection."""

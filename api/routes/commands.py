@@ -252,5 +252,4 @@ class CommandOperation(Operation, frozen=True, kw_only=True):
     method: Literal["POST"] = "POST"
     handle: Callable[[Call], Awaitable[Answered | None]] = handle
     body: type[msgspec.Struct] = Deed
-    created: bool = False
     location: str | None = None

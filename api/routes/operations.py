@@ -36,8 +36,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method on one path.
 
     `scope` is the scope a key needs, None where no key is asked for; those in `also` do as well.
-    `example` is a request body
-    that passes the shape. `answer` says what a success is.
+    `example` is a request body that passes the shape, `shows` an answer; `answer` says what a
+    success is. `unmasks` marks what shows sealed texts to those who may see them.
     """
 
     name: str
@@ -53,10 +53,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     query: type[msgspec.Struct] | None = None
     example: Mapping[str, Any] | None = None
     answer: str = "The answer."
+    shows: Mapping[str, Any] | None = None
     media_type: str = "application/json"
     command: bool = False
     if_match: bool = False
     description: str = ""
+    created: bool = False
+    unmasks: bool = False
 
 
 class Call:

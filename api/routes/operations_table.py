@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from api.routes import (
+    authzen,
     catalogue,
+    checks,
     customer_records,
     customers,
+    evidence,
     grants,
+    health,
     persons,
     policies,
     staff,
+    streams,
     supervision,
 )
 from api.routes.commands import CommandOperation
@@ -28,4 +33,11 @@ COMMANDS: Final[tuple[CommandOperation, ...]] = (
     *supervision.OPERATIONS,
 )
 
-OPERATIONS: Final[tuple[Operation, ...]] = (*COMMANDS,)
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *checks.OPERATIONS,
+    *authzen.OPERATIONS,
+    *COMMANDS,
+    *streams.OPERATIONS,
+    *evidence.OPERATIONS,
+    *health.OPERATIONS,
+)

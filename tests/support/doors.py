@@ -71,6 +71,7 @@ class House:
         self.services = Services(self.settings, of_database(database))
         self.app: Served = create_app(self.services)
         self.loop = Loop()
+        self.loop.run(self.services.begin())
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://doors")
 
@@ -90,6 +91,7 @@ class House:
 
     def close(self) -> None:
         self.loop.run(self.client.aclose())
+        self.loop.run(self.services.end())
         self.loop.close()
         self.services.close()
 
@@ -134,9 +136,7 @@ class Caller:
 
     def ask(self, path: str, body: Any, **headers: str) -> httpx.Response:
         """Post a question: no command, no key."""
-        return self.house.send(
-            "POST", path, json=body, headers=self.headers | _dashed(headers)
-        )
+        return self.house.send("POST", path, json=body, headers=self.headers | _dashed(headers))
 
 
 def _dashed(headers: Mapping[str, str]) -> dict[str, str]:

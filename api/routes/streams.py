@@ -1,0 +1,167 @@
+"""One record and its history: read from the log itself, so that it is as new as the answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from api import rendering
+from api.problems import Answered
+from api.rendering import Show, masked
+from api.routes.operations import Call, Operation, answered
+from api.routes.questions import ListQuestion, Question, after_of, page, reached
+from api.routes.reading import Told, opener_for, opener_for_state, told, unmasks
+from domain.errors import Refused
+from domain.grant_states import Grant
+from domain.policies import Policy
+from domain.terms import agreement_digest
+from domain.values import Instant
+
+PLURALS: Final = {
+    "grant": ("grants", "grants:read", "a grant", "授权"),
+    "customer": ("customers", "customers", "a customer", "客户"),
+    "staff": ("staff", "staff", "a staff member", "员工"),
+    "person": ("persons", "staff", "a person", "自然人"),
+    "policy": ("policies", "policies", "a policy", "政策"),
+}
+"""Kind -> path, scope, and its name in both languages."""
+
+READERS: Final = ("audit:read",)
+"""Scopes that read everything, masked."""
+
+
+def _kind(call: Call) -> str:
+    return call.operation.name.partition(".")[0]
+
+
+async def one(call: Call) -> Answered:
+    """Answer with a record's state now."""
+    kind = _kind(call)
+    question = call.query(Question)
+    question.refuse_past()
+    stream = call.id("id", kind)
+    position = await reached(call, question.at_least)
+    loaded = await call.work(call.services.ledgers.load, call.tenant, kind, stream)
+    if loaded.state is None:
+        raise Refused(f"{kind}.unknown", **{kind: stream})
+    at = call.services.ledgers.now(call.tenant)
+    unmasked = await unmasks(call, stream)
+    state = await call.work(_state, call, kind, stream, loaded.state, at, unmasked)
+    document: dict[str, Any] = {"id": stream, "version": loaded.version, "state": state}
+    if kind == "grant":
+        document["agreement"] = await call.work(_agreement, call, loaded.state)
+    headers = [
+        (b"etag", f'"v{loaded.version}"'.encode()),
+        (b"position", str(position).encode()),
+    ]
+    return answered(document, 200, headers)
+
+
+def _state(
+    call: Call, kind: str, stream: str, state: Any, at: Instant, unmasked: bool
+) -> dict[str, Any]:
+    show: Show = masked
+    if unmasked:
+        show = opener_for_state(call, stream, told(call, stream))
+    return rendering.state(kind, state, at, show)
+
+
+def _agreement(call: Call, grant: Grant) -> dict[str, Any] | None:
+    """What is to be signed, once the terms are approved; None where nothing is."""
+    if grant.status == "approved":
+        loaded = call.services.ledgers.load(call.tenant, "policy", grant.policy.policy)
+        policy: Policy | None = loaded.state
+        version = policy.versions.get(grant.policy.version) if policy is not None else None
+        agreement = version.body.agreement if version is not None else None
+        if agreement is not None:
+            return {
+                "template": agreement.template,
+                "version": agreement.version,
+                "sha256": agreement.sha256,
+                "signers": list(agreement.signers),
+                "digest": agreement_digest(agreement, grant.terms),
+            }
+    return None
+
+
+async def events(call: Call) -> Answered:
+    """Answer with what happened to a record, oldest first."""
+    kind = _kind(call)
+    question = call.query(ListQuestion)
+    question.refuse_past()
+    stream = call.tenant if kind == "catalogue" else call.id("id", kind)
+    after = after_of(call, question, (int,))
+    position = await reached(call, question.at_least)
+    behind: int = 0 if after is None else after[0]
+    found = await call.work(told, call, stream, behind)
+    if not found and not behind:
+        raise Refused(f"{kind}.unknown", **{kind: stream})
+    if found and found[0].recorded.kind != kind:
+        raise Refused(f"{kind}.unknown", **{kind: stream})
+    unmasked = await unmasks(call, stream)
+    shown = found[: question.limit]
+    items = await call.work(_events, call, stream, shown, unmasked)
+    more = len(found) > len(shown)
+    last = [shown[-1].recorded.version] if more else None
+    return page(call, question, items, last, position)
+
+
+def _events(call: Call, stream: str, found: list[Told], unmasked: bool) -> list[dict[str, Any]]:
+    return [
+        rendering.event(
+            one.recorded, opener_for(call, stream, one.command_id) if unmasked else masked
+        )
+        for one in found
+    ]
+
+
+def _operations(kind: str) -> tuple[Operation, Operation]:
+    plural, scope, name, name_zh = PLURALS[kind]
+    return (
+        Operation(
+            name=f"{kind}.get",
+            method="GET",
+            path=f"/v1/{plural}/{{id}}",
+            scope=scope,
+            also=READERS,
+            summary=f"Show {name} as it is now",
+            summary_zh=f"查看{name_zh}的当前状态",
+            query=Question,
+            unmasks=True,
+            answer="The state; texts about people are masked unless a purpose is given.",
+            handle=one,
+        ),
+        Operation(
+            name=f"{kind}.events",
+            method="GET",
+            path=f"/v1/{plural}/{{id}}/events",
+            scope=scope,
+            also=READERS,
+            summary=f"Show what happened to {name}",
+            summary_zh=f"查看{name_zh}的历史",
+            query=ListQuestion,
+            unmasks=True,
+            answer="Events in the order of their versions.",
+            handle=events,
+        ),
+    )
+
+
+OPERATIONS: Final = (
+    *_operations("grant"),
+    *_operations("customer"),
+    *_operations("staff"),
+    *_operations("person"),
+    *_operations("policy"),
+    Operation(
+        name="catalogue.events",
+        method="GET",
+        path="/v1/catalogue/events",
+        scope="admin",
+        also=READERS,
+        summary="Show what happened to the catalogue",
+        summary_zh="查看目录的历史",
+        query=ListQuestion,
+        answer="Events in the order of their versions.",
+        handle=events,
+    ),
+)
