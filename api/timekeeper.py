@@ -1,5 +1,4 @@
-"""Writes down what the clock did: lapses, starts, ends, holds nobody confirmed. It changes no
-answer."""
+"""Writes down what the clock did, which changes no answer: lapses, starts, ends, fallen holds."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
@@ -20,12 +19,12 @@ from domain.ledger import (
     MEMORY_BOUND_S,
     NOTHING,
     Envelope,
-    InlineRows,
     Kept,
     Outcome,
     Recorded,
     Submission,
 )
+from domain.pending import Pending
 from domain.recorder import OTHER_FOLD, UNKNOWN_TENANT, sqlstate_of
 from domain.view import Circumstances, Loaded, NewEvent, View
 
@@ -45,44 +44,6 @@ log = logging.getLogger("counterseal.ledger")
 _kept_encoder = msgspec.json.Encoder()
 _kept_decoder = msgspec.json.Decoder(Kept)
 _rows_encoder = msgspec.json.Encoder()
-
-
-class Pending:
-    """A command in the queue: decided as often as needed, answered once."""
-
-    def __init__(self, submission: Submission, now: float) -> None:
-        self.submission = submission
-        self.future: Future[Outcome] = Future()
-        self.since = now
-        self.attempts = 0
-        self.stale: set[str] = set()
-        self.view: View | None = None
-        self.refusal: Refused | None = None
-        self.inline: InlineRows | None = None
-        self.read_by: dict[str, int] = {}
-        """Streams read as an earlier command of the batch leaves them -> that command's place."""
-
-    @property
-    def decided(self) -> View:
-        """The view its decision was made through."""
-        if self.view is None:
-            raise RuntimeError("not decided yet")
-        return self.view
-
-    @property
-    def writes(self) -> bool:
-        """Whether the decision is to be stored: not a refusal, not a dry run."""
-        return self.refusal is None and not self.submission.dry_run
-
-    def refuse(self, refusal: BaseException) -> None:
-        """Answer no."""
-        if not self.future.done():
-            self.future.set_exception(refusal)
-
-    def answer(self, outcome: Outcome) -> None:
-        """Answer."""
-        if not self.future.done():
-            self.future.set_result(outcome)
 
 
 class Flight:

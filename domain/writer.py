@@ -11,8 +11,9 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from domain.errors import Refused
-from domain.flight import DEADLINE_S, Flight, Pending
+from domain.flight import DEADLINE_S, Flight
 from domain.ledger import Outcome, Submission
+from domain.pending import Pending
 
 if TYPE_CHECKING:
     from domain.ledger import Ledgers

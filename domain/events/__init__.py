@@ -1,4 +1,4 @@
-"""Every event there is, by its stored name; written to disk for good. Read this first."""
+"""Every event there is, by its stored name, written to disk for good: read this first."""
 
 from __future__ import annotations
 

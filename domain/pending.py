@@ -1,0 +1,47 @@
+"""A command in the queue: decided as often as needed, answered once."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from domain.errors import Refused
+from domain.ledger import InlineRows, Outcome, Submission
+from domain.view import View
+
+
+class Pending:
+    """A submission, what was decided of it last, and the future that waits for its outcome."""
+
+    def __init__(self, submission: Submission, now: float) -> None:
+        self.submission = submission
+        self.future: Future[Outcome] = Future()
+        self.since = now
+        self.attempts = 0
+        self.stale: set[str] = set()
+        self.view: View | None = None
+        self.refusal: Refused | None = None
+        self.inline: InlineRows | None = None
+        self.read_by: dict[str, int] = {}
+        """Streams read as an earlier command of the batch leaves them -> that command's place."""
+
+    @property
+    def decided(self) -> View:
+        """The view its decision was made through."""
+        if self.view is None:
+            raise RuntimeError("not decided yet")
+        return self.view
+
+    @property
+    def writes(self) -> bool:
+        """Whether the decision is to be stored: not a refusal, not a dry run."""
+        return self.refusal is None and not self.submission.dry_run
+
+    def refuse(self, refusal: BaseException) -> None:
+        """Answer no."""
+        if not self.future.done():
+            self.future.set_exception(refusal)
+
+    def answer(self, outcome: Outcome) -> None:
+        """Answer."""
+        if not self.future.done():
+            self.future.set_result(outcome)
