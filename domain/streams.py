@@ -18,5 +18,5 @@ EVOLVE: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def evolve(kind: str, state: Any, event: Any) -> Any:
-    """Return the state after `event`; raises `domain.errors.Impossible` on an order no verb emits."""
+    """Return the state after `event`; raises `Impossible` on an order that no verb emits."""
     return EVOLVE[kind](state, event)
