@@ -84,9 +84,7 @@ class RequestGrant(GrantCommand, frozen=True, kw_only=True):
         policy = view.policy(self.policy)
         if policy is None:
             raise Refused("policy.unknown", policy=self.policy)
-        version = policies.in_force(policy, view.at)
-        if version is None:
-            raise Refused("policy.none_in_force", policy=self.policy)
+        version = policies.require_in_force(policy, self.policy, view.at)
         grantee = grantee_of(view, self.grantee)
         setting = Setting(version.body, grantee, actor, view.act, view.same_person)
         terms = Terms(version.body.kind, self.actions, self.scope, self.term, parent=self.parent)

@@ -127,7 +127,7 @@ def test_without_a_policy_in_force_nothing_is_asked_for() -> None:
     assert refused(World(), policy="unknown") == "policy.unknown"
     early = World()
     early.now = T0 - 11 * DAY
-    assert refused(early) == "policy.none_in_force"
+    assert refused(early) == "policy.not_in_force"
 
 
 @pytest.mark.parametrize(
