@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from typing import Any, Final, cast
 
@@ -126,6 +126,8 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": COMMON | _schemas(operations),
+            "responses": {status: _refusal(text) for status, text in STATUSES.items()},
+            "parameters": {name: one for name, (_, one) in HEADERS.items()},
             "securitySchemes": {
                 "key": {
                     "type": "http",
@@ -161,7 +163,7 @@ def _operation(one: Operation) -> dict[str, Any]:
         "tags": [one.name.partition(".")[0]],
         "summary": one.summary,
         "description": _description(one),
-        "parameters": [*_path(one), *_query(one), *_headers(one, command)],
+        "parameters": [*_path(one), *_query(one), *_headers(one)],
         "responses": _responses(one, command),
         "security": [] if one.scope is None else [{"key": []}],
         "x-summary-zh": one.summary_zh,
@@ -245,22 +247,51 @@ def _header(name: str, description: str, *, required: bool, example: str) -> dic
     }
 
 
-def _headers(one: Operation, command: bool) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    if command:
-        needed = isinstance(one, CommandOperation) and one.if_match
-        key = "Makes the command happen once; bare or quoted."
-        seen = "The version decided on, as ETag gave it."
-        given = "The instant, for a tenant with a given clock."
-        found += [
-            _header("Idempotency-Key", key, required=True, example="8e03978e-40d5-43dd"),
-            _header("If-Match", seen, required=needed, example='"v3"'),
-            _header("Counterseal-At", given, required=False, example=INSTANT),
-        ]
-    if one.unmasks:
-        purpose = "What unmasked texts are needed for; needs `personal:read`, is logged."
-        found.append(_header("Counterseal-Purpose", purpose, required=False, example="dispute"))
-    return found
+def _headers(one: Operation) -> list[dict[str, Any]]:
+    return [
+        {"$ref": f"#/components/parameters/{name}"}
+        for name, (goes_with, _) in HEADERS.items()
+        if goes_with(one)
+    ]
+
+
+HEADERS: Final[Mapping[str, tuple[Callable[[Operation], bool], dict[str, Any]]]] = {
+    "IdempotencyKey": (
+        lambda one: isinstance(one, CommandOperation),
+        _header(
+            "Idempotency-Key",
+            "Makes the command happen once; bare or quoted.",
+            required=True,
+            example="8e03978e-40d5-43dd",
+        ),
+    ),
+    "IfMatch": (
+        lambda one: isinstance(one, CommandOperation) and not one.if_match,
+        _header("If-Match", "The version looked at.", required=False, example='"v3"'),
+    ),
+    "IfMatchRequired": (
+        lambda one: isinstance(one, CommandOperation) and one.if_match,
+        _header("If-Match", "The version decided on.", required=True, example='"v3"'),
+    ),
+    "CountersealAt": (
+        lambda one: isinstance(one, CommandOperation),
+        _header(
+            "Counterseal-At",
+            "The instant, for a tenant with a given clock.",
+            required=False,
+            example=INSTANT,
+        ),
+    ),
+    "CountersealPurpose": (
+        lambda one: one.unmasks,
+        _header(
+            "Counterseal-Purpose",
+            "What unmasked texts are needed for; needs `personal:read`, and is logged.",
+            required=False,
+            example="dispute",
+        ),
+    ),
+}
 
 
 def _responses(one: Operation, command: bool) -> dict[str, Any]:
@@ -275,11 +306,15 @@ def _responses(one: Operation, command: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "201" if one.created else "200": {"description": one.answer, "content": content}
     }
-    problem = {MEDIA_TYPE.decode(): {"schema": {"$ref": REF.format(name="Problem")}}}
-    for status, description in STATUSES.items():
+    for status in STATUSES:
         if _may(one, command, status):
-            found[status] = {"description": description, "content": problem}
+            found[status] = {"$ref": f"#/components/responses/{status}"}
     return found
+
+
+def _refusal(description: str) -> dict[str, Any]:
+    schema = {"schema": {"$ref": REF.format(name="Problem")}}
+    return {"description": description, "content": {MEDIA_TYPE.decode(): schema}}
 
 
 def _may(one: Operation, command: bool, status: str) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from api import openapi
 from api.routes import (
     authzen,
     catalogue,
     checks,
     customer_records,
     customers,
+    documents,
     evidence,
     grants,
     health,
@@ -33,6 +35,11 @@ COMMANDS: Final[tuple[CommandOperation, ...]] = (
     *supervision.OPERATIONS,
 )
 
+
+def _document() -> dict[str, Any]:
+    return openapi.document(OPERATIONS)
+
+
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *checks.OPERATIONS,
     *authzen.OPERATIONS,
@@ -40,4 +47,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *streams.OPERATIONS,
     *evidence.OPERATIONS,
     *health.OPERATIONS,
+    *documents.operations_of(_document),
 )

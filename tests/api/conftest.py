@@ -10,6 +10,7 @@ import pytest
 from api.keys import FieldSealer, KeyStore
 from api.provisioning import Database
 from tests.support import cluster
+from tests.support.doors import House, opened
 from tests.support.keys import OCTOBER, SHORT_LIFE_SECONDS, emptied
 
 
@@ -55,3 +56,10 @@ def key_store(open_store: Callable[..., KeyStore]) -> KeyStore:
 def sealer(key_store: KeyStore) -> FieldSealer:
     """The sealer and opener on `key_store`."""
     return FieldSealer(key_store)
+
+
+@pytest.fixture(scope="module")
+def house(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The doors on the worker's database, with keys and files of their own; one a module."""
+    with opened(database, tmp_path_factory.mktemp("doors")) as made:
+        yield made

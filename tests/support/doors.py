@@ -148,7 +148,7 @@ class Firm:
 
     def __init__(self, house: House, *, given_clock: bool = False) -> None:
         self.house = house
-        self.tenant = make_tenant(house.database, FOLDS | RUNNER_FOLDS, given_clock)
+        self.tenant = make_tenant(house.database, {**FOLDS, **RUNNER_FOLDS}, given_clock)
         self.callers: dict[str, Caller] = {}
         self.staff: dict[str, str] = {}
         self.people: dict[str, str] = {}
