@@ -1,0 +1,91 @@
+"""Guards taken away, for controls: in a process, or out of a database of the drill's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from api.provisioning import Database
+from domain.flight import Flight
+from domain.view import Loaded
+from tests.support.owner import superuser
+
+# --- in a process ---------------------------------------------------------------------------------
+
+
+def _without_overlay() -> None:
+    """Let commands of one batch be decided as if the earlier ones of it were not there."""
+    original = Flight._load  # pyright: ignore[reportPrivateUsage]
+
+    def load(self: Any, kind: str, stream_id: str) -> Loaded:
+        laid, self._overlay = self._overlay, {}
+        try:
+            return original(self, kind, stream_id)
+        finally:
+            self._overlay = laid
+
+    Flight._load = load  # pyright: ignore[reportPrivateUsage]
+
+
+PROCESS: Mapping[str, Callable[[], None]] = {"overlay": _without_overlay}
+"""By name; taken away for as long as the process lives."""
+
+
+# --- in a database --------------------------------------------------------------------------------
+
+READS = (
+    # the versions a decision rested on are not compared ...
+    (
+        "IF cur[r_stream[j]] <> r_version[j] OR made[r_stream[j]] <> r_by[j] THEN",
+        "IF false THEN",
+    ),
+    # ... and an event takes the next number there is, as a log without versions would give it
+    (
+        "IF e_version[j] <> cur[e_stream[j]] + 1 THEN",
+        "e_version[j] := cur[e_stream[j]] + 1;\n                    IF false THEN",
+    ),
+)
+
+_KEYS_FROM = "    SELECT array_agg(c.first_position ORDER BY u.place), array_agg(c.count"
+_KEYS_TO = "c.caller = u.caller AND c.key = u.key;\n"
+_LOCK = "    -- (1) The one lock."
+
+
+def take_off_reads(database: Database) -> None:
+    """Let `append` write whatever was decided, on whatever it was decided."""
+    _rewrite(database, READS)
+
+
+def take_off_keys(database: Database) -> None:
+    """Let `append` look for a key before it waits for the lock, as check-then-insert does."""
+    text = _source(database)
+    begin = text.index(_KEYS_FROM)
+    end = text.index(_KEYS_TO) + len(_KEYS_TO)
+    look = text[begin:end]
+    _rewrite(
+        database,
+        (
+            (look, ""),
+            (_LOCK, look + _LOCK),
+            ("c_key[i] IS NOT NULL AND d_first[i] < i", "false"),
+            ("AND ok[t.place];", "AND ok[t.place] ON CONFLICT DO NOTHING;"),
+        ),
+    )
+
+
+def _source(database: Database) -> str:
+    with superuser(database) as conn:
+        row = conn.execute(
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'append'"
+        ).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _rewrite(database: Database, changes: Sequence[tuple[str, str]]) -> None:
+    text = _source(database)
+    for old, new in changes:
+        assert text.count(old) == 1, f"append has not exactly one {old!r}"
+        text = text.replace(old, new)
+    with superuser(database) as conn:
+        conn.execute(text.encode())
