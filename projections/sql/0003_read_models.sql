@@ -35,7 +35,7 @@ CREATE INDEX grants_grantee ON grants (tenant_id, generation, grantee, grant_id)
 CREATE INDEX grants_status ON grants (tenant_id, generation, status, grant_id);
 CREATE INDEX grants_kind ON grants (tenant_id, generation, kind, grant_id);
 CREATE INDEX grants_number ON grants (tenant_id, generation, number);
-CREATE INDEX grants_due ON grants (tenant_id, generation, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX grants_due ON grants (tenant_id, generation, due_at, grant_id) WHERE due_at IS NOT NULL;
 
 CREATE TABLE customers (
     tenant_id       uuid NOT NULL,
@@ -63,7 +63,7 @@ CREATE INDEX customers_status ON customers (tenant_id, generation, status, numbe
 CREATE INDEX customers_title ON customers (tenant_id, generation, title, number, customer_id);
 CREATE INDEX customers_title_key ON customers (tenant_id, generation, title_key COLLATE "C", customer_id)
     WHERE title_key IS NOT NULL;
-CREATE INDEX customers_due ON customers (tenant_id, generation, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX customers_due ON customers (tenant_id, generation, due_at, customer_id) WHERE due_at IS NOT NULL;
 
 -- `versions`: objects of number, status as recorded, from, retired_at; `names` and `status` are the newest version's.
 CREATE TABLE policies (
@@ -106,7 +106,8 @@ CREATE TABLE staff (
 CREATE INDEX staff_number ON staff (tenant_id, generation, number, staff_id);
 CREATE INDEX staff_person ON staff (tenant_id, generation, person);
 
--- Who had which hand in which case, one row a person and event; `person` as written down, resolved when asked.
+-- Who had which hand in which case, one row a person and event; `person` as written down, resolved when asked. `void`
+-- is the position from which an approval counts no more: retracted, or made void by other terms.
 CREATE TABLE hands (
     tenant_id  uuid NOT NULL,
     generation integer NOT NULL,
@@ -115,9 +116,11 @@ CREATE TABLE hands (
     position   bigint NOT NULL,
     person     text NOT NULL,
     act        text NOT NULL CHECK (act IN ('requested', 'checked', 'approved')),
+    stage      text,
     at         timestamptz NOT NULL,
     party      text NOT NULL,
     imported   boolean NOT NULL,
+    void       bigint,
     PRIMARY KEY (tenant_id, generation, grant_id, case_id, position, person)
 );
 

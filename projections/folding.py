@@ -1,0 +1,202 @@
+"""Folds a page of events once for all read models: states, rows, hands, what cannot be applied."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, LiteralString, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from domain.codec import Undecodable, UnknownEvent, decode
+from domain.errors import Impossible
+from domain.events import Event, stream_kind
+from domain.streams import evolve
+from projections import duties
+from projections.models import STREAM_MODELS
+from projections.recent import Recent
+from projections.store import Page, Quarantine
+
+Conn = psycopg.Connection[TupleRow]
+
+log = logging.getLogger("counterseal.runner")
+
+_MODEL_OF = {model.kind: model for model in STREAM_MODELS}
+
+_STREAMS: LiteralString = (
+    "SELECT position, stream_id::text, version, type, recorded_at, data"
+    " FROM read_streams(%b, %b::uuid[], %b::integer[]) WHERE position <= %b::bigint"
+)
+_QUARANTINED: LiteralString = (
+    "SELECT stream_id::text, position FROM quarantined WHERE tenant_id = %b"
+)
+
+
+class NewerEvent(Exception):
+    """The log has an event of a newer release: this worker must stop, and nothing is skipped."""
+
+    def __init__(self, tenant: str, position: int, name: str) -> None:
+        super().__init__(
+            f"position {position} of tenant {tenant} is a {name}, which this release does not know;"
+            " start the newer release"
+        )
+        self.tenant = tenant
+        self.position = position
+        self.name = name
+
+
+class Stored(NamedTuple):
+    """An event as it lies in the log."""
+
+    position: int
+    stream_id: str
+    version: int
+    type: str
+    recorded_at: datetime
+    data: bytes
+
+
+class Folded(NamedTuple):
+    """A stream's state and the version it is of."""
+
+    version: int
+    state: Any
+
+
+class Fold:
+    """Folds one page of one tenant's events."""
+
+    def __init__(self, conn: Conn, tenant: str, start: int, states: Recent[Folded]) -> None:
+        self._conn = conn
+        self._tenant = tenant
+        self._start = start
+        self._remembered = states
+        self._states: dict[str, Folded] = {}
+        self._quarantined: dict[str, int] = {}
+        self._page = Page()
+
+    def page(self, events: Sequence[Stored]) -> Page:
+        """Return what the events amount to; ends before an event of a newer release.
+
+        Raises `NewerEvent` where it is the first one.
+        """
+        page = self._page
+        cursor = self._conn.cursor(binary=True).execute(_QUARANTINED, (UUID(self._tenant),))
+        self._quarantined = dict(cursor.fetchall())
+        self._load(events)
+        touched: dict[str, Stored] = {}
+        for stored in events:
+            since = self._quarantined.get(stored.stream_id)
+            if since is None or stored.position < since:
+                try:
+                    if self._apply(stored):
+                        touched[stored.stream_id] = stored
+                except UnknownEvent as fault:
+                    if page.position:
+                        break
+                    raise NewerEvent(self._tenant, stored.position, fault.name) from fault
+            page.position = stored.position
+        for stored in touched.values():
+            self._row(stored)
+        return page
+
+    def remember(self) -> None:
+        """Keep the states for the next page; to be called once the page is committed."""
+        for stream_id, folded in self._states.items():
+            self._remembered.put(self._tenant + stream_id, folded)
+
+    def _load(self, events: Sequence[Stored]) -> None:
+        """Bring the streams of the page that are older than it to where the page begins."""
+        wanted: dict[str, int] = {}
+        for stored in events:
+            if stored.stream_id in self._states or stored.stream_id in wanted:
+                continue
+            known = self._remembered.get(self._tenant + stored.stream_id)
+            if known is None or known.version >= stored.version:
+                known = Folded(0, None)
+            self._states[stored.stream_id] = known
+            if known.version != stored.version - 1:
+                wanted[stored.stream_id] = known.version
+        if not wanted:
+            return
+        ids = [UUID(stream_id) for stream_id in wanted]
+        parameters = (UUID(self._tenant), ids, list(wanted.values()), self._start)
+        for row in self._conn.cursor(binary=True).execute(_STREAMS, parameters):
+            stored = Stored(*row)
+            since = self._quarantined.get(stored.stream_id)
+            if since is None or stored.position < since:
+                try:
+                    self._evolve(stored)
+                except UnknownEvent as fault:
+                    raise NewerEvent(self._tenant, stored.position, fault.name) from fault
+
+    def _apply(self, stored: Stored) -> bool:
+        """Fold one event; tell whether its stream has a new state."""
+        event = self._evolve(stored)
+        if event is None:
+            return False
+        after = self._states[stored.stream_id].state
+        found = duties.hands(stored.stream_id, stored.position, event, after)
+        if found is not None:
+            self._page.add(found)
+        return True
+
+    def _evolve(self, stored: Stored) -> Event | None:
+        """Fold one event, or put its stream into quarantine and return None.
+
+        Raises `UnknownEvent`.
+        """
+        before = self._states[stored.stream_id]
+        kind = stream_kind(stored.type)
+        try:
+            event = decode(stored.type, stored.data)
+            after = evolve(kind, before.state, event)
+        except UnknownEvent:
+            raise
+        except Exception as fault:  # noqa: BLE001  (whatever it is: this stream stops, all others go on)
+            model = _MODEL_OF.get(kind)
+            self._quarantine(stored, kind if model is None else model.name, fault)
+            return None
+        self._states[stored.stream_id] = Folded(stored.version, after)
+        return event
+
+    def _row(self, stored: Stored) -> None:
+        """Make the row of a stream's last state."""
+        model = _MODEL_OF.get(stream_kind(stored.type))
+        if model is None:
+            return
+        folded = self._states[stored.stream_id]
+        try:
+            values = model.row(folded.state)
+        except Exception as fault:  # noqa: BLE001  (as above)
+            self._quarantine(stored, model.name, fault)
+            return
+        self._page.rows[model.name][stored.stream_id] = {
+            model.key: stored.stream_id,
+            "version": folded.version,
+            "position": stored.position,
+            "recorded_at": stored.recorded_at,
+            **values,
+        }
+
+    def _quarantine(self, stored: Stored, projection: str, fault: Exception) -> None:
+        match fault:
+            case Impossible():
+                code = "event.impossible"
+            case Undecodable():
+                code = "event.undecodable"
+            case _:
+                code = "event.not_applied"
+        log.error(
+            "stream %s is in quarantine from position %d: %s (%s)",
+            stored.stream_id,
+            stored.position,
+            code,
+            type(fault).__name__,
+        )
+        self._quarantined[stored.stream_id] = stored.position
+        found = Quarantine(stored.stream_id, stored.position, projection, code)
+        self._page.quarantined.append(found)

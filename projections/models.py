@@ -1,0 +1,24 @@
+"""The read models that follow the log: what each is called, and which fold version this code
+writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from projections import customers, duties, grants, policies, staff
+from projections.rows import StreamModel
+
+STREAM_MODELS: Final[tuple[StreamModel, ...]] = (
+    grants.MODEL,
+    customers.MODEL,
+    policies.MODEL,
+    staff.MODEL,
+)
+
+FOLDS: Final[Mapping[str, int]] = MappingProxyType(
+    {model.name: model.fold for model in STREAM_MODELS} | {duties.NAME: duties.FOLD}
+)
+"""Read model -> fold version of this code."""

@@ -1,0 +1,159 @@
+"""Follows the log: claims read models of a tenant, folds a page of events once for all of them,
+writes rows and checkpoint together.
+
+Catching up and keeping up are one loop. Any number of workers do no harm: a claim is a row lock,
+gone with its worker. The poll is the truth; a wake-up only makes it sooner.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import TupleRow, tuple_row
+
+from projections.folding import Fold, Folded, NewerEvent, Stored
+from projections.models import FOLDS
+from projections.recent import Recent
+from projections.store import Held, apply
+
+__all__ = ["FOLDS", "NewerEvent", "Runner"]
+
+PAGE = 1_000
+"""Events of one transaction at the most."""
+
+STATES = 50_000
+"""Folded streams a worker remembers; others are folded again from their events."""
+
+TENANTS = 100
+"""Tenants a worker looks at between two polls."""
+
+POLL_S = 0.05
+RETRY_S = 1.0
+CONNECT_TIMEOUT_S = 5
+STATEMENT_TIMEOUT_MS = 60_000
+
+Conn = psycopg.Connection[TupleRow]
+
+log = logging.getLogger("counterseal.runner")
+
+_BEHIND: LiteralString = (
+    "SELECT c.tenant_id::text FROM checkpoints c"
+    " JOIN generations g USING (tenant_id, projection, generation)"
+    " JOIN ledgers l USING (tenant_id)"
+    " JOIN unnest(%s::text[], %s::integer[]) AS f(projection, fold)"
+    " ON f.projection = c.projection AND f.fold = g.fold"
+    " WHERE g.live AND c.position < l.position"
+    " GROUP BY c.tenant_id ORDER BY max(l.position - c.position) DESC LIMIT %s"
+)
+_CLAIM: LiteralString = (
+    "SELECT c.projection, c.generation, c.position, l.position FROM checkpoints c"
+    " JOIN generations g USING (tenant_id, projection, generation)"
+    " JOIN ledgers l USING (tenant_id)"
+    " JOIN unnest(%s::text[], %s::integer[]) AS f(projection, fold)"
+    " ON f.projection = c.projection AND f.fold = g.fold"
+    " WHERE c.tenant_id = %s AND g.live AND c.position < l.position"
+    " ORDER BY c.projection FOR UPDATE OF c SKIP LOCKED"
+)
+_EVENTS: LiteralString = (
+    "SELECT position, stream_id::text, version, type, recorded_at, data"
+    " FROM read_events(%b, %b::bigint, %b::bigint, %b::integer)"
+)
+
+
+class Runner:
+    """One worker. `step` does a page, `run` goes on until it is told to stop; each on one thread
+    only.
+    """
+
+    def __init__(
+        self, url: str, *, folds: Mapping[str, int] = FOLDS, page: int = PAGE, states: int = STATES
+    ) -> None:
+        self._url = url
+        self._folds = (list(folds), list(folds.values()))
+        self._page = page
+        self._states: Recent[Folded] = Recent(states)
+        self._conn: Conn | None = None
+        self._woken = threading.Event()
+        self._ready: list[str] = []
+
+    def wake(self) -> None:
+        """Hint, from any thread, that there is something to do."""
+        self._woken.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow all tenants until `stop` is set (and `wake` called, to be quick about it).
+
+        A lost database is tried again. Raises `NewerEvent`.
+        """
+        while not stop.is_set():
+            try:
+                while not stop.is_set() and self.step():
+                    pass
+                self._woken.wait(POLL_S)
+            except psycopg.OperationalError as fault:
+                log.warning("the read models wait for the database: %s", type(fault).__name__)
+                self.close()
+                stop.wait(RETRY_S)
+            self._woken.clear()
+        self.close()
+
+    def step(self) -> int:
+        """Apply one page for one tenant that is behind; return the number of its events, 0 where
+        there is nothing to do for this worker.
+
+        Raises `NewerEvent`, `psycopg.Error`.
+        """
+        conn = self._connection()
+        if not self._ready:
+            cursor = conn.execute(_BEHIND, (*self._folds, TENANTS))
+            self._ready = [row[0] for row in cursor.fetchall()]
+        while (
+            self._ready
+        ):  # a page each in turn: one that is far behind does not keep others waiting
+            done = self._advance(conn, self._ready.pop(0))
+            if done:
+                return done
+        return 0
+
+    def close(self) -> None:
+        """Close the connection; claims end with it."""
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    def _connection(self) -> Conn:
+        if self._conn is None or self._conn.closed:
+            self._conn = psycopg.connect(
+                self._url,
+                autocommit=True,
+                row_factory=tuple_row,
+                prepare_threshold=0,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+            )
+        return self._conn
+
+    def _advance(self, conn: Conn, tenant: str) -> int:
+        """Claim what is behind, apply the next page of those that are furthest behind."""
+        with conn.transaction():
+            claimed = conn.execute(_CLAIM, (*self._folds, UUID(tenant))).fetchall()
+            if not claimed:
+                return 0  # another worker has it, or it is done
+            conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+            start = min(row[2] for row in claimed)
+            held = [Held(*row[:3]) for row in claimed if row[2] == start]
+            stop = min([row[2] for row in claimed if row[2] > start] + [row[3] for row in claimed])
+            parameters = (UUID(tenant), start + 1, stop, min(self._page, stop - start))
+            cursor = conn.cursor(binary=True).execute(_EVENTS, parameters)
+            events = [Stored(*row) for row in cursor.fetchall()]
+            fold = Fold(conn, tenant, start, self._states)
+            page = fold.page(events)
+            apply(conn, tenant, held, page)
+        # Remembered only now: had the commit failed, these states would be ahead of the checkpoint.
+        fold.remember()
+        return page.position - start

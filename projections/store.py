@@ -1,0 +1,184 @@
+"""Applies a page of row changes together with the checkpoint: one statement a table, one
+transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from projections import duties
+from projections.models import STREAM_MODELS
+from projections.rows import StreamModel
+
+Conn = psycopg.Connection[TupleRow]
+
+_encoder = msgspec.json.Encoder()
+
+
+class Held(NamedTuple):
+    """A read model of a tenant that this worker has claimed, and how far it is."""
+
+    projection: str
+    generation: int
+    position: int
+
+
+class Quarantine(NamedTuple):
+    """An event that could not be applied, and what failed."""
+
+    stream_id: str
+    position: int
+    projection: str
+    code: str
+
+
+class Page:
+    """What events up to `position` amount to: rows by read model, a stream's last state once."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.rows: dict[str, dict[str, dict[str, Any]]] = {one.name: {} for one in STREAM_MODELS}
+        self.hands: list[dict[str, Any]] = []
+        self.void: list[dict[str, Any]] = []
+        self.merges: list[dict[str, Any]] = []
+        self.quarantined: list[Quarantine] = []
+
+    def add(self, found: duties.Hands) -> None:
+        """Add what one event says about hands."""
+        self.hands += found.rows
+        self.void += found.void
+        self.merges += found.merges
+
+
+def apply(conn: Conn, tenant: str, held: Sequence[Held], page: Page) -> None:
+    """Write the page into the read models held, and move their checkpoints to its position.
+
+    To be called in the transaction that claimed them. A crash before its commit leaves rows and
+    checkpoints as they were, and whoever claims next reads the same page again; after it, both have
+    moved. Nothing is applied twice.
+    """
+    for one in held:
+        if one.projection == duties.NAME:
+            _apply_hands(conn, tenant, one.generation, page)
+        elif rows := page.rows[one.projection]:
+            parameters = (UUID(tenant), one.generation, _document(list(rows.values())))
+            conn.execute(_UPSERTS[one.projection], parameters)
+    if page.quarantined:
+        found = [one._asdict() for one in page.quarantined]
+        conn.execute(_QUARANTINE, (UUID(tenant), _document(found)))
+    conn.execute(
+        _CHECKPOINTS,
+        (
+            page.position,
+            [one.projection for one in held],
+            [one.generation for one in held],
+            UUID(tenant),
+        ),
+    )
+
+
+def _apply_hands(conn: Conn, tenant: str, generation: int, page: Page) -> None:
+    tables: Sequence[tuple[sql.SQL, list[dict[str, Any]]]] = (
+        (_HANDS, page.hands),
+        (_VOID, page.void),
+        (_MERGES, page.merges),
+    )
+    for statement, rows in tables:
+        if rows:
+            conn.execute(statement, (UUID(tenant), generation, _document(rows)))
+
+
+def _document(rows: Sequence[Mapping[str, Any]]) -> str:
+    return _encoder.encode(rows).decode()
+
+
+def _upsert(model: StreamModel) -> sql.Composed:
+    """Return the statement that writes rows given as one JSON document (tenant, generation,
+    document).
+    """
+    common = {model.key: "uuid", "version": "integer", "position": "bigint"}
+    types = common | {"recorded_at": "timestamptz"} | dict(model.columns)
+    columns = [sql.Identifier(name) for name in types]
+    typed = [
+        sql.SQL("{} {}").format(sql.Identifier(name), _type(kind)) for name, kind in types.items()
+    ]
+    changed = [
+        sql.SQL("{0} = excluded.{0}").format(column)
+        for name, column in zip(types, columns, strict=True)
+        if name != model.key
+    ]
+    return sql.SQL(
+        "INSERT INTO {table} (tenant_id, generation, {columns})"
+        " SELECT %s, %s, r.* FROM json_to_recordset(%s::json) AS r({typed})"
+        " ON CONFLICT (tenant_id, generation, {key}) DO UPDATE SET {changed}"
+    ).format(
+        table=sql.Identifier(model.name),
+        columns=sql.SQL(", ").join(columns),
+        typed=sql.SQL(", ").join(typed),
+        key=sql.Identifier(model.key),
+        changed=sql.SQL(", ").join(changed),
+    )
+
+
+_TYPES = {
+    "text": sql.SQL("text"),
+    "text[]": sql.SQL("text[]"),
+    "jsonb": sql.SQL("jsonb"),
+    "integer": sql.SQL("integer"),
+    "bigint": sql.SQL("bigint"),
+    "boolean": sql.SQL("boolean"),
+    "timestamptz": sql.SQL("timestamptz"),
+    "uuid": sql.SQL("uuid"),
+}
+
+
+def _type(name: str) -> sql.SQL:
+    return _TYPES[name]
+
+
+_UPSERTS: Mapping[str, sql.Composed] = {model.name: _upsert(model) for model in STREAM_MODELS}
+
+_HANDS = sql.SQL(
+    "INSERT INTO hands (tenant_id, generation, grant_id, case_id, position, person, act, stage, at,"
+    " party, imported)"
+    " SELECT %s, %s, r.* FROM json_to_recordset(%s::json) AS r(grant_id uuid, case_id text,"
+    " position bigint, person text, act text, stage text, at timestamptz, party text,"
+    " imported boolean)"
+)
+_VOID = sql.SQL(
+    "UPDATE hands h SET void = r.position"
+    " FROM (SELECT %s::uuid AS tenant_id, %s::integer AS generation, x.*"
+    " FROM json_to_recordset(%s::json) AS x(grant_id uuid, position bigint, stage text,"
+    " persons text[])) r"
+    " WHERE h.tenant_id = r.tenant_id AND h.generation = r.generation AND h.grant_id = r.grant_id"
+    " AND h.act = 'approved' AND h.void IS NULL AND h.position < r.position"
+    " AND (r.stage IS NULL OR h.stage = r.stage)"
+    " AND (r.persons IS NULL OR h.person = ANY (r.persons))"
+)
+_MERGES = sql.SQL(
+    "INSERT INTO person_merges (tenant_id, generation, person, into_person, position)"
+    " SELECT %s, %s, r.* FROM json_to_recordset(%s::json) AS r(person text, into_person text,"
+    " position bigint)"
+    " ON CONFLICT (tenant_id, generation, person) DO UPDATE"
+    " SET into_person = excluded.into_person, position = excluded.position"
+)
+_QUARANTINE = sql.SQL(
+    "INSERT INTO quarantined (tenant_id, stream_id, position, projection, code)"
+    " SELECT %s, r.* FROM json_to_recordset(%s::json) AS r(stream_id uuid, position bigint,"
+    " projection text, code text)"
+    " ON CONFLICT (tenant_id, stream_id) DO UPDATE SET position = excluded.position,"
+    " projection = excluded.projection, code = excluded.code"
+    " WHERE excluded.position < quarantined.position"
+)
+_CHECKPOINTS = sql.SQL(
+    "UPDATE checkpoints c SET position = %s"
+    " FROM unnest(%s::text[], %s::integer[]) AS r(projection, generation)"
+    " WHERE c.tenant_id = %s AND c.projection = r.projection AND c.generation = r.generation"
+)
