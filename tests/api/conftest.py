@@ -11,7 +11,9 @@ from api.keys import FieldSealer, KeyStore
 from api.provisioning import Database
 from tests.support import cluster
 from tests.support.doors import House, opened
+from tests.support.importing import Bench
 from tests.support.keys import OCTOBER, SHORT_LIFE_SECONDS, emptied
+from tests.support.trade import Trade
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +60,35 @@ def sealer(key_store: KeyStore) -> FieldSealer:
     return FieldSealer(key_store)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def house(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """The doors on the worker's database, with keys and files of their own; one a module."""
+    """The doors on the worker's database, with keys and files of their own; one a worker."""
     with opened(database, tmp_path_factory.mktemp("doors")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def import_place(
+    run_directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Database, Path]]:
+    """A database of the imports' own, because its keys go with one key file, and that file."""
+    made = cluster.new_database(run_directory)
+    yield made, tmp_path_factory.mktemp("imports") / "keys.json"
+    cluster.drop(made.admin or "", made.name)
+
+
+@pytest.fixture
+def bench(import_place: tuple[Database, Path]) -> Iterator[Bench]:
+    """A new tenant to import into."""
+    made = Bench(*import_place)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def trade(house: House) -> Trade:
+    """A firm with catalogue and policy, shared: each test registers customers of its own."""
+    made = Trade(house)
+    made.catalogue()
+    made.policy()
+    return made
