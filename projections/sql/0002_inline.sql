@@ -131,14 +131,13 @@ BEGIN
                    later AS (key_order ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)),
         closed AS (
             UPDATE permissions p SET known_to = o.pos
-            FROM (SELECT ops.pos, x.* FROM ops CROSS JOIN LATERAL (
-                      SELECT x.grant_id, x.terms_number, x.valid_from, x.grantee, x.known_from FROM permissions x
+            FROM (SELECT ops.pos, x.ctid FROM ops CROSS JOIN LATERAL (
+                      SELECT x.ctid FROM permissions x
                       WHERE x.tenant_id = p_tenant AND x.generation = v_generation
                           AND x.grant_id = ops.grant_id AND x.terms_number = ops.terms_number AND x.valid_from = ops.valid_from AND x.known_to IS NULL
-                      ORDER BY x.grant_id, x.terms_number, x.valid_from, x.known_from OFFSET 0) x
+                      ORDER BY x.known_from LIMIT 1) x
                   WHERE ops.place = 1 AND ops.o = 'c') o
-            WHERE p.tenant_id = p_tenant AND p.generation = v_generation
-                AND p.grant_id = o.grant_id AND p.terms_number = o.terms_number AND p.valid_from = o.valid_from AND p.grantee = o.grantee AND p.known_from = o.known_from
+            WHERE p.ctid = o.ctid
             RETURNING 1),
         opened AS (
             INSERT INTO permissions (tenant_id, generation, grant_id, terms_number, valid_from, valid_to, known_from,
@@ -166,14 +165,13 @@ BEGIN
                    later AS (key_order ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)),
         closed AS (
             UPDATE standings p SET known_to = o.pos
-            FROM (SELECT ops.pos, x.* FROM ops CROSS JOIN LATERAL (
-                      SELECT x.party, x.valid_from, x.known_from FROM standings x
+            FROM (SELECT ops.pos, x.ctid FROM ops CROSS JOIN LATERAL (
+                      SELECT x.ctid FROM standings x
                       WHERE x.tenant_id = p_tenant AND x.generation = v_generation
                           AND x.party = ops.party AND x.valid_from = ops.valid_from AND x.known_to IS NULL
-                      ORDER BY x.known_from OFFSET 0) x
+                      ORDER BY x.known_from LIMIT 1) x
                   WHERE ops.place = 1 AND ops.o = 'c') o
-            WHERE p.tenant_id = p_tenant AND p.generation = v_generation
-                AND p.party = o.party AND p.valid_from = o.valid_from AND p.known_from = o.known_from
+            WHERE p.ctid = o.ctid
             RETURNING 1),
         opened AS (
             INSERT INTO standings (tenant_id, generation, party, valid_from, valid_to, known_from, known_to)
@@ -198,14 +196,13 @@ BEGIN
                    later AS (key_order ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)),
         closed AS (
             UPDATE aliases p SET known_to = o.pos
-            FROM (SELECT ops.pos, x.* FROM ops CROSS JOIN LATERAL (
-                      SELECT x.party, x.into_party, x.known_from FROM aliases x
+            FROM (SELECT ops.pos, x.ctid FROM ops CROSS JOIN LATERAL (
+                      SELECT x.ctid FROM aliases x
                       WHERE x.tenant_id = p_tenant AND x.generation = v_generation
                           AND x.party = ops.party AND x.known_to IS NULL
-                      ORDER BY x.known_from OFFSET 0) x
+                      ORDER BY x.known_from LIMIT 1) x
                   WHERE ops.place = 1 AND ops.o = 'c') o
-            WHERE p.tenant_id = p_tenant AND p.generation = v_generation
-                AND p.party = o.party AND p.into_party = o.into_party AND p.known_from = o.known_from
+            WHERE p.ctid = o.ctid
             RETURNING 1),
         opened AS (
             INSERT INTO aliases (tenant_id, generation, party, into_party, valid_from, known_from, known_to)
@@ -230,14 +227,13 @@ BEGIN
                    later AS (key_order ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)),
         closed AS (
             UPDATE points p SET known_to = o.pos
-            FROM (SELECT ops.pos, x.* FROM ops CROSS JOIN LATERAL (
-                      SELECT x.dimension, x.path, x.known_from FROM points x
+            FROM (SELECT ops.pos, x.ctid FROM ops CROSS JOIN LATERAL (
+                      SELECT x.ctid FROM points x
                       WHERE x.tenant_id = p_tenant AND x.generation = v_generation
                           AND x.dimension = ops.dimension AND x.path = ops.path AND x.known_to IS NULL
-                      ORDER BY x.known_from OFFSET 0) x
+                      ORDER BY x.known_from LIMIT 1) x
                   WHERE ops.place = 1 AND ops.o = 'c') o
-            WHERE p.tenant_id = p_tenant AND p.generation = v_generation
-                AND p.dimension = o.dimension AND p.path = o.path AND p.known_from = o.known_from
+            WHERE p.ctid = o.ctid
             RETURNING 1),
         opened AS (
             INSERT INTO points (tenant_id, generation, dimension, path, valid_from, valid_to, known_from, known_to,
