@@ -100,7 +100,7 @@ def lines(result: Result) -> list[str]:
     low, high = min(result.rounds), max(result.rounds)
     found = [
         f"{result.name}: {result.value:,.1f} {result.unit}  ({len(result.rounds)} rounds,"
-        + f" {low:,.1f} to {high:,.1f})"
+         f" {low:,.1f} to {high:,.1f})"
     ]
     for one in result.against:
         sign = ">=" if one.better == "higher" else "<="
