@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -93,6 +94,7 @@ def events() -> str:
 COMMON: Final = frozenset({"at", "by", "on_behalf_of", "reason", "evidence", "imported"})
 
 
+@cache
 def _schemas() -> dict[str, Any]:
     _, found = msgspec.json.schema_components(list(EVENTS.values()), ref_template="{name}")
     return dict(found)

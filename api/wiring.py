@@ -95,6 +95,7 @@ class Services:
         self.sealer = FieldSealer(self.keys)
         self.evidence = EvidenceStore(settings.evidence_folder, self.keys)
         self.ledgers = Ledgers(where.service, InlineTables(), clock)
+        self.ledgers.pool.open()  # does not wait; whoever asks first does
         self.access_log = AccessLog(self.ledgers.pool, self.threads)
         self.gate = Gate(
             self.ledgers.pool,

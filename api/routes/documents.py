@@ -41,6 +41,7 @@ def page(document: Mapping[str, Any]) -> bytes:
         f"<p>{escape(info['description'])}</p>",
         '<p><a href="/openapi.json">openapi.json</a></p>',
     ]
+    shared = document["components"]
     for tag in document["tags"]:
         found = [
             (path, verb, one)
@@ -50,7 +51,7 @@ def page(document: Mapping[str, Any]) -> bytes:
         ]
         if found:
             parts.append(f"<h2>{escape(tag['description'])}</h2>")
-            parts += [_operation(path, verb, one) for path, verb, one in found]
+            parts += [_operation(path, verb, one, shared) for path, verb, one in found]
     parts.append("<h2>Schemas</h2>")
     for name, schema in document["components"]["schemas"].items():
         parts.append(f'<details id="{escape(name)}"><summary>{escape(name)}</summary>')
@@ -58,7 +59,15 @@ def page(document: Mapping[str, Any]) -> bytes:
     return "".join([*parts, "</body></html>"]).encode()
 
 
-def _operation(path: str, verb: str, one: Mapping[str, Any]) -> str:
+def _resolved(one: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a `$ref` into the components stands for."""
+    if "$ref" not in one:
+        return one
+    _, family, name = str(one["$ref"]).rsplit("/", 2)
+    return shared[family][name]
+
+
+def _operation(path: str, verb: str, one: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
     parts = [
         f'<details><summary><span class="verb">{escape(verb.upper())}</span>',
         f"<code>{escape(path)}</code> {escape(one['summary'])}",
@@ -67,7 +76,7 @@ def _operation(path: str, verb: str, one: Mapping[str, Any]) -> str:
     ]
     if one["parameters"]:
         parts.append("<ul>")
-        for parameter in one["parameters"]:
+        for parameter in (_resolved(given, shared) for given in one["parameters"]):
             needed = " (required)" if parameter.get("required") else ""
             name = f"<code>{escape(parameter['name'])}</code> in {parameter['in']}{needed}"
             parts.append(f"<li>{name} {escape(parameter.get('description', ''))}</li>")
@@ -78,7 +87,8 @@ def _operation(path: str, verb: str, one: Mapping[str, Any]) -> str:
             link = f' <a href="#{escape(name)}">{escape(name)}</a>' if name else ""
             parts.append(f"<p>Body: {escape(kind)}{link}</p>{_json(content.get('example'))}")
     parts.append("<ul>")
-    for status, answer in one["responses"].items():
+    for status, given in one["responses"].items():
+        answer = _resolved(given, shared)
         parts.append(f"<li><code>{escape(status)}</code> {escape(answer['description'])}</li>")
     return "".join([*parts, "</ul></details>"])
 

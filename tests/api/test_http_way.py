@@ -1,14 +1,10 @@
 """One grant from request to revocation, over HTTP."""
 
-from tests.support.doors import House
 from tests.support.trade import BECAUSE, Trade
 
 
-def test_a_grant_goes_from_request_to_revocation_and_every_check_follows(house: House) -> None:
-    trade = Trade(house)
-    trade.catalogue()
-    trade.policy()
-    customer = trade.customer()
+def test_a_grant_goes_from_request_to_revocation_and_every_check_follow(trade: Trade) -> None:
+    customer = trade.customer("way")
     assert not trade.may(customer)
     signed = trade.active(customer)
     grant = signed["id"]
