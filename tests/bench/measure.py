@@ -98,10 +98,8 @@ def ratio(
 def lines(result: Result) -> list[str]:
     """Return the result as a person reads it."""
     low, high = min(result.rounds), max(result.rounds)
-    found = [
-        f"{result.name}: {result.value:,.1f} {result.unit}  ({len(result.rounds)} rounds,"
-         f" {low:,.1f} to {high:,.1f})"
-    ]
+    spread = f"({len(result.rounds)} rounds, {low:,.1f} to {high:,.1f})"
+    found = [f"{result.name}: {result.value:,.1f} {result.unit}  {spread}"]
     for one in result.against:
         sign = ">=" if one.better == "higher" else "<="
         verdict = "reached" if one.reached else "NOT reached"
