@@ -1,0 +1,290 @@
+"""The permit log comes in whole: 1,434 cases, 8,577 steps, what people really did."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from api.importing.report import Report, lines
+from api.provisioning import Database
+from domain.commands.imports import IMPORTER
+from domain.events import Event
+from domain.events.customer import CustomerRegistered
+from domain.events.grant import (
+    GrantActivated,
+    GrantApproved,
+    GrantChecked,
+    GrantNoted,
+    GrantRequested,
+    GrantStageApproved,
+    GrantSuspended,
+    GrantVerified,
+)
+from domain.events.staff import StaffAppointed
+from domain.grant_states import Grant
+from domain.grants import evolve
+from projections.check_reader import CheckReader
+from projections.checks import Question
+from projections.memory import Memory
+from tests.support.duties_oracle import PAIRS, broken_duties, rows_of_hands, totals
+from tests.support.importing import Bench, Fact, permits, permits_mapping
+from tests.support.ledger import clock
+
+TYPED: dict[str, type[Event]] = {
+    "Confirmation of receipt": GrantRequested,
+    "T02 Check confirmation of receipt": GrantChecked,
+    "T04 Determine confirmation of receipt": GrantStageApproved,
+    "T05 Print and send confirmation of receipt": GrantActivated,
+    "T19 Determine report Y to stop indication": GrantSuspended,
+}
+
+
+class Permits(NamedTuple):
+    """The imported log, and the file it came from as the csv module reads it."""
+
+    bench: Bench
+    report: Report
+    facts: list[Fact]
+    rows: list[dict[str, str]]
+    grants: dict[str, list[Fact]]
+    """Case -> the events of its grant."""
+    states: dict[str, Grant]
+
+
+@pytest.fixture(scope="module")
+def log(import_place: tuple[Database, Path]) -> Iterator[Permits]:
+    """The permit log, imported once for all tests of this file."""
+    path = permits()
+    bench = Bench(*import_place)
+    report = bench.run(path, permits_mapping())
+    facts = list(bench.facts())
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    numbers = {
+        f"customer:{fact.stream_id}": fact.event.number
+        for fact in facts
+        if isinstance(fact.event, CustomerRegistered)
+    }
+    case_of = {
+        fact.stream_id: numbers[fact.event.grantee]
+        for fact in facts
+        if isinstance(fact.event, GrantRequested)
+    }
+    grants: dict[str, list[Fact]] = defaultdict(list)
+    states: dict[str, Grant] = {}
+    for fact in facts:
+        if (case := case_of.get(fact.stream_id)) is not None:
+            grants[case].append(fact)
+            states[case] = evolve(states.get(case), fact.event)  # pyright: ignore[reportArgumentType]
+    yield Permits(bench, report, facts, rows, grants, states)
+    bench.close()
+
+
+def test_every_case_and_every_step_comes_in(log: Permits) -> None:
+    steps = Counter(row["concept:name"] for row in log.rows)
+    assert (log.report.cases.total, log.report.cases.written) == (1434, 1434)
+    assert (log.report.rows.total, log.report.rows.written) == (8577, 8577)
+    assert log.report.typed == {one.name: steps[step] for step, one in sorted(TYPED.items(),
+        key=lambda pair: pair[1].name)}  # fmt: skip
+    assert log.report.notes == 8577 - sum(steps[step] for step in TYPED)
+    assert log.report.refused == 0
+
+
+def test_each_step_is_exactly_one_event_that_says_what_its_row_says(log: Permits) -> None:
+    number_of = {
+        f"staff:{fact.stream_id}": (fact.event.number, fact.event.person)
+        for fact in log.facts
+        if isinstance(fact.event, StaffAppointed)
+    }
+    met: set[int] = set()
+    for case, facts in log.grants.items():
+        for _, _, event in facts:
+            assert event.imported is not None
+            if event.imported.inferred:
+                continue
+            row = log.rows[event.imported.row - 1]
+            met.add(event.imported.row)
+            assert row["case:concept:name"] == case
+            assert type(event) is TYPED.get(row["concept:name"], GrantNoted)
+            assert event.at == datetime.fromisoformat(row["time:timestamp"])
+            assert number_of[event.by.ref] == (row["org:resource"], event.by.person)
+            if isinstance(event, GrantNoted):
+                assert event.label == row["concept:name"]
+                assert event.text is None
+    assert met == set(range(1, 8578))
+
+
+def test_its_people_become_staff_each_a_person_of_their_own(log: Permits) -> None:
+    staff = [fact.event for fact in log.facts if isinstance(fact.event, StaffAppointed)]
+    assert {one.number for one in staff} == {row["org:resource"] for row in log.rows}
+    assert len(staff) == len({one.person for one in staff}) == 48
+    assert {"TEST", "test"} <= {one.number for one in staff}
+    approvers = {row["org:resource"] for row in log.rows if row["concept:name"].startswith("T04")}
+    assert {one.number for one in staff if "approver" in one.roles} == approvers
+
+
+def test_what_is_inferred_follows_from_what_people_did_and_is_nobodys_hand(log: Permits) -> None:
+    inferred: Counter[str] = Counter()
+    for facts in log.grants.values():
+        for place, fact in enumerate(facts):
+            event = fact.event
+            assert event.imported is not None
+            if not event.imported.inferred:
+                assert event.by.person is not None
+                continue
+            inferred[event.name] += 1
+            assert event.by == IMPORTER
+            earlier = [type(one.event) for one in facts[:place]]
+            match event:
+                case GrantVerified():  # as late as can be: the next step needs it
+                    following = facts[place + 1].event
+                    assert GrantChecked in earlier
+                    assert isinstance(following, GrantStageApproved | GrantActivated)
+                    assert following.at == event.at
+                case GrantApproved():
+                    assert earlier[-1] is GrantStageApproved
+                case _:
+                    pytest.fail(f"{event.name} was inferred")
+    assert dict(inferred) == log.report.inferred
+
+
+def test_a_case_whose_order_the_tables_do_not_know_is_flagged_and_whole(log: Permits) -> None:
+    irregular = {case for case in log.grants if log.states[case].irregular}
+    assert {one.case for one in log.report.irregular_cases} == irregular
+    assert len(irregular) == log.report.irregular == 11
+    steps = Counter(row["case:concept:name"] for row in log.rows)
+    for case in irregular:
+        told = [one for one in log.grants[case] if one.event.imported and not
+                one.event.imported.inferred]  # fmt: skip
+        assert len(told) == steps[case]
+
+
+def test_the_report_adds_up_and_is_told_in_both_languages(log: Permits) -> None:
+    report = log.report
+    assert report.events == len(log.facts) == len(log.bench.log())
+    assert report.events == sum(
+        (sum(report.typed.values()), report.notes, sum(report.inferred.values()))
+    ) + sum(report.made.values())
+    for language in ("zh", "en"):
+        said = "\n".join(lines(report, language))
+        assert "8,577" in said
+        assert "1,434" in said
+    assert msgspec.json.decode(msgspec.json.encode(report.document()))["rows"]["total"] == 8577
+
+
+def test_a_second_run_writes_no_event_and_tells_the_same(log: Permits) -> None:
+    before = log.bench.log()
+    again = log.bench.run(permits(), permits_mapping())
+    assert log.bench.log() == before
+    assert again.events == 0
+    assert (again.cases.written, again.cases.present) == (0, 1434)
+    assert (again.typed, again.notes, again.inferred) == (
+        log.report.typed, log.report.notes, log.report.inferred,
+    )  # fmt: skip
+    assert (again.irregular_cases, again.duties) == (
+        log.report.irregular_cases, log.report.duties,
+    )  # fmt: skip
+
+
+def test_a_dry_run_tells_the_same_and_writes_nothing(
+    log: Permits, import_place: tuple[Database, Path]
+) -> None:
+    bench = Bench(*import_place)
+    try:
+        report = bench.run(permits(), permits_mapping(), dry_run=True)
+        assert bench.log() == []
+    finally:
+        bench.close()
+    told = msgspec.structs.replace(report, dry_run=False)
+    assert told == log.report
+
+
+def test_the_report_counts_broken_duties_as_the_second_program_does(log: Permits) -> None:
+    assert log.report.duties == totals(broken_duties(permits()))
+
+
+def test_duties_broken_then_are_found_case_by_case_with_their_positions(log: Permits) -> None:
+    """From the log alone, against the second program on the file alone."""
+    oracle, rows = broken_duties(permits()), rows_of_hands(permits())
+    number_of = {fact.event.person: fact.event.number for fact in log.facts
+                 if isinstance(fact.event, StaffAppointed)}  # fmt: skip
+    acts: dict[type[Event], str] = {
+        GrantRequested: "requested", GrantChecked: "checked", GrantStageApproved: "approved",
+    }  # fmt: skip
+    found: dict[str, dict[tuple[str, str], set[str]]] = {}
+    for case, facts in log.grants.items():
+        hands: dict[str, set[str]] = defaultdict(set)
+        places: dict[str, set[int]] = defaultdict(set)
+        for fact in facts:
+            act = acts.get(type(fact.event))
+            if act is not None and fact.event.by.person is not None:
+                hands[act].add(number_of[fact.event.by.person])
+                assert fact.event.imported is not None
+                places[act].add(fact.event.imported.row)
+        assert places == rows[case]
+        pairs = {pair: hands[pair[0]] & hands[pair[1]] for pair in PAIRS}
+        broken = {pair: people for pair, people in pairs.items() if people}
+        if broken:
+            found[case] = broken
+    assert found == oracle
+    assert len(found) == 1230
+
+
+def test_checks_on_imported_permits_answer(log: Permits) -> None:
+    by_state: dict[str, list[str]] = defaultdict(list)
+    for case in log.grants:
+        by_state[log.states[case].status].append(case)
+    assert {name: len(cases) for name, cases in by_state.items()} == {
+        "active": 1280, "suspended": 20, "submitted": 118, "verifying": 12, "approved": 4,
+    }  # fmt: skip
+
+    async def asked() -> None:
+        reader = CheckReader(log.bench.database.service)
+        await reader.open()
+        memory = Memory(reader, now=clock, monotonic=time.monotonic)
+        try:
+            for status, cases in by_state.items():
+                for case in cases[:8]:
+                    await ask(memory, case, status)
+        finally:
+            await memory.close()
+            await reader.close()
+
+    async def ask(memory: Memory, case: str, status: str) -> None:
+        state = log.states[case]
+        question = Question(
+            tenant=log.bench.tenant,
+            subject=state.grantee,
+            action="proceed",
+            resource_type="department",
+            resource_id=state.terms.scope["department"][0],
+        )
+        decision = await memory.check(question)
+        assert decision.allowed is (status == "active"), (case, status)
+        if status == "active":
+            assert state.effect is not None
+            begin = state.effect.starts_at
+            on = msgspec.structs.replace(question, at=begin)
+            before = msgspec.structs.replace(question, at=begin - timedelta(microseconds=1))
+            assert (await memory.check(on)).allowed
+            assert not (await memory.check(before)).allowed
+        elsewhere = msgspec.structs.replace(question, resource_id="Elsewhere")
+        assert not (await memory.check(elsewhere)).allowed
+
+    asyncio.run(asked())
+
+
+def test_nothing_was_recorded_before_it_was_imported(log: Permits) -> None:
+    """`at` is when it happened, `recorded_at` when the ledger learned of it."""
+    started = datetime.now(UTC) - timedelta(hours=1)
+    assert all(row.recorded_at > started for row in log.bench.log())
+    assert max(fact.event.at for fact in log.grants["case-10011"]).year == 2011
