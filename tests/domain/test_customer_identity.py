@@ -263,6 +263,7 @@ def test_a_check_says_what_was_shown_where_and_what_is_left_of_it(
     [
         (seen(), ()),
         (seen(document=None), (PAPER,)),
+        (seen(document_ends_at=NOW + days(1)), ()),
         (seen("phone"), (RECORDING,)),
         (seen("site_visit"), (PHOTO,)),
         (seen(passed=False, document_ends_at=NOW), ()),

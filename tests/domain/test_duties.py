@@ -18,11 +18,13 @@ from domain.duties import (
     require_member,
     require_not_receiving,
     require_role,
+    require_standing,
     require_timekeeper,
 )
 from domain.errors import Refused
 from domain.events.customer import CustomerMerged, CustomerMergeProposed
 from domain.events.staff import StaffDeactivated
+from domain.staff import Staff
 from domain.values import TIMEKEEPER, Party
 from domain.view import Circumstances, View
 from tests.support.given import (
@@ -112,6 +114,22 @@ def test_who_left_acts_neither_for_themselves_nor_for_others_nor_through_others(
     assert refusal(OFFICE, "gus", on_behalf_of="hal") == "actor.not_in_standing"
     left = given(staff("ann", "approver", then=[deputy_set("bob"), LEFT]), staff("bob"))
     assert refusal(left, "bob", on_behalf_of="ann") == "actor.not_in_standing"
+
+
+@pytest.mark.parametrize(
+    "contradicting",
+    [
+        Staff(status="deactivated", roles=("approver",), appointed=((NOW - days(9), None),)),
+        Staff(status="appointed", roles=("approver",), appointed=((NOW - days(9), NOW),)),
+        Staff(status="appointed", roles=("approver",), appointed=()),
+    ],
+)
+def test_whose_old_records_contradict_each_other_does_not_stand(contradicting: Staff) -> None:
+    party = staff_party("ann")
+    with pytest.raises(Refused, match=r"actor\.not_in_standing"):
+        require_standing(contradicting, party, NOW)
+    ann = Actor(party, "person-ann", staff_id="ann", staff=contradicting)
+    assert not has_role(ann, "approver", NOW)
 
 
 def test_staff_act_for_no_customer_and_services_and_members_for_nobody_else() -> None:
@@ -236,6 +254,7 @@ def test_a_grantee_merged_away_receives_as_all_it_was_merged_into() -> None:
     assert grantees(view, "staff:ann") == (world.state("ann"),)
     assert grantees(view, "staff:nobody") == ()
     assert grantees(view, "service:crm") == ()
+    assert "crm" not in view.reads
 
 
 def test_a_chain_of_merges_without_end_is_refused() -> None:
