@@ -60,7 +60,7 @@ CREATE TABLE customers (
 );
 CREATE INDEX customers_number ON customers (tenant_id, generation, number, customer_id);
 CREATE INDEX customers_status ON customers (tenant_id, generation, status, number, customer_id);
-CREATE INDEX customers_title ON customers (tenant_id, generation, title, number, customer_id);
+CREATE INDEX customers_title ON customers (tenant_id, generation, title COLLATE "C", customer_id) WHERE title IS NOT NULL;
 CREATE INDEX customers_title_key ON customers (tenant_id, generation, title_key COLLATE "C", customer_id)
     WHERE title_key IS NOT NULL;
 CREATE INDEX customers_due ON customers (tenant_id, generation, due_at, customer_id) WHERE due_at IS NOT NULL;
