@@ -13,6 +13,7 @@ import msgspec
 from api import bodies, rendering
 from api.bodies import Malformed
 from api.edge import Edge
+from api.ids import is_id
 from api.problems import Answered, problem
 from api.routes.operations import Call, Operation, answered, as_refused
 from api.shapes import Deed
@@ -71,7 +72,8 @@ async def handle(call: Call) -> Answered:
             raise
         found = problem(refused, call.language)
         if found.status not in UNLOGGED:
-            stream = call.scope["path_params"].get("id")
+            named = call.scope["path_params"].get("id", "")
+            stream = named if is_id(named) else None
             caller, name = call.caller, call.operation.name
             log = call.services.access_log
             await log.refused(
