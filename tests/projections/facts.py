@@ -1,4 +1,6 @@
-"""Facts put straight into a ledger: events without the verbs that guard them, as imports may write them."""
+"""Facts put straight into a ledger: events without the verbs that guard them, as imports may write
+them.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,13 @@ def policy(ledgers: Ledgers, tenant: str) -> str:
     """A policy stream that exists; return its id."""
     policy_id = new_id()
     body = PolicyBody(kind="dealership", names=NAMES, dimensions=("territory",), actions=())
-    put(ledgers, tenant, "policy", policy_id, PolicyDrafted(at=START, by=BY, version=1, body=body, imported=FACT))
+    put(
+        ledgers,
+        tenant,
+        "policy",
+        policy_id,
+        PolicyDrafted(at=START, by=BY, version=1, body=body, imported=FACT),
+    )
     return policy_id
 
 
@@ -136,7 +144,9 @@ def granted(
     )
 
 
-def grant(ledgers: Ledgers, tenant: str, grantee: str, policy_id: str, scope: Scope, **more: Any) -> str:
+def grant(
+    ledgers: Ledgers, tenant: str, grantee: str, policy_id: str, scope: Scope, **more: Any
+) -> str:
     """A grant in effect; return its id."""
     grant_id = new_id()
     put(ledgers, tenant, "grant", grant_id, *granted(grantee, policy_id, scope, **more))
@@ -168,5 +178,11 @@ def dimension(name: str) -> DimensionDeclared:
 def point(name: str, path: str, **attributes: str) -> PointAdded:
     """A point of the catalogue."""
     return PointAdded(
-        at=START, by=BY, dimension=name, path=path, names=NAMES, attributes=attributes, imported=FACT
+        at=START,
+        by=BY,
+        dimension=name,
+        path=path,
+        names=NAMES,
+        attributes=attributes,
+        imported=FACT,
     )

@@ -1,0 +1,83 @@
+"""What tests of read models share: ledgers with their inline rows, and tenants with every read
+model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from api.provisioning import Database
+from domain.ledger import Ledgers
+from projections import inline, models
+from projections.check_rows import check_once, gone_once
+from projections.checks import Decision, Explanation, Question
+from projections.inline import InlineTables
+from tests.projections.facts import day
+from tests.support.ledger import make_ledgers, make_tenant
+
+FOLDS = dict(inline.FOLDS) | dict(models.FOLDS)
+
+
+@pytest.fixture(scope="session")
+def ledgers(database: Database) -> Iterator[Ledgers]:
+    made = make_ledgers(database, InlineTables())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tenant(database: Database) -> str:
+    return make_tenant(database, FOLDS)
+
+
+@pytest.fixture
+def service(database: Database) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of the service's role."""
+    with psycopg.connect(database.service, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def projector(database: Database) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of the projector's role."""
+    with psycopg.connect(database.projector, autocommit=True) as conn:
+        yield conn
+
+
+class Asker:
+    """Asks the database: may the subject sell on this territory at noon of day 10?"""
+
+    def __init__(self, conn: psycopg.Connection[Any], tenant: str) -> None:
+        self._conn = conn
+        self._tenant = tenant
+
+    def decision(self, subject: str, **more: Any) -> Decision:
+        given: dict[str, Any] = {
+            "tenant": self._tenant,
+            "subject": subject,
+            "action": "sell",
+            "resource_type": "territory",
+            "resource_id": "CN/31",
+            "at": day(10.5),
+        }
+        return check_once(self._conn, Question(**(given | more)), datetime.now(UTC))
+
+    def allowed(self, subject: str, **more: Any) -> bool:
+        return self.decision(subject, **more).allowed
+
+    def why(self, subject: str, **more: Any) -> Explanation:
+        decision = self.decision(subject, **more)
+        return decision.explanation(gone_once(self._conn, decision))
+
+    def code(self, subject: str, **more: Any) -> str:
+        return self.why(subject, **more).code
+
+
+@pytest.fixture
+def ask(service: psycopg.Connection[Any], tenant: str) -> Asker:
+    return Asker(service, tenant)

@@ -1,0 +1,174 @@
+"""A slow reference of its own: what may be done at an instant by what was known at a position.
+
+It reads the stored JSON of the events and nothing else; it shares no code with the read models.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+
+FAR = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
+
+
+class Fact(NamedTuple):
+    """A stored event: position, stream kind, what happened, its stream, its JSON."""
+
+    position: int
+    kind: str
+    happened: str
+    stream: str
+    data: dict[str, Any]
+
+
+def read(conn: psycopg.Connection[Any], tenant: str) -> list[Fact]:
+    """Return the whole log of a tenant."""
+    rows = conn.execute(
+        "SELECT position, type, stream_id::text, data FROM read_events(%s, 1, 1000000, 1000000)",
+        (UUID(tenant),),
+    ).fetchall()
+    facts: list[Fact] = []
+    for position, name, stream, data in rows:
+        kind, happened, _ = name.split(".")
+        facts.append(Fact(position, kind, happened, stream, json.loads(bytes(data))))
+    return facts
+
+
+class Oracle:
+    """Answers from the events up to a position, one by one, each time from the start."""
+
+    def __init__(self, facts: list[Fact], known: int) -> None:
+        self._facts = [fact for fact in facts if fact.position <= known]
+
+    def grants_in_force(self, at: datetime) -> dict[str, dict[str, Any]]:
+        """Return the grants whose own stream says they are in force: id -> grantee and terms."""
+        found: dict[str, dict[str, Any]] = {}
+        for stream in {fact.stream for fact in self._facts if fact.kind == "grant"}:
+            told = _grant(self._of("grant", stream))
+            if told is not None and _in_force(told, at):
+                found[stream] = told
+        return found
+
+    def stands(self, party: str, at: datetime) -> bool:
+        """Tell whether a party is in standing, as the one it was merged into from then on."""
+        kind, _, stream = party.partition(":")
+        facts = self._of(kind, stream)
+        if kind == "staff":
+            acts = ("appointed", "deactivated")
+            told = [one for one in facts if one.happened in acts and _time(one.data["at"]) <= at]
+            return bool(told) and told[-1].happened == "appointed"
+        for fact in facts:
+            if fact.happened == "merged" and _time(fact.data["at"]) <= at:
+                return self.stands(f"customer:{fact.data['into']}", at)
+        return _confirmed(facts, at) and not _blocked(facts, at)
+
+    def same(self, party: str) -> set[str]:
+        """Return all records that are one with a party, by every merge known."""
+        merges = [
+            (f"customer:{fact.stream}", f"customer:{fact.data['into']}")
+            for fact in self._facts
+            if fact.kind == "customer" and fact.happened == "merged"
+        ]
+        found = {party}
+        while True:
+            more = {b for a, b in merges if a in found} | {a for a, b in merges if b in found}
+            if more <= found:
+                return found
+            found |= more
+
+    def allows(self, subject: str, action: str, point: dict[str, str], at: datetime) -> bool:
+        """Tell whether some grant of the subject allows it."""
+        subjects = self.same(subject)
+        return any(
+            told["grantee"] in subjects
+            and self.stands(told["grantee"], at)
+            and action in told["terms"]["actions"]
+            and _covers(told["terms"]["scope"], point)
+            for told in self.grants_in_force(at).values()
+        )
+
+    def attributes(self, dimension: str, path: str) -> dict[str, str]:
+        """Return what the catalogue says of a point."""
+        found: dict[str, str] = {}
+        for fact in self._facts:
+            here = fact.data.get("dimension") == dimension and fact.data.get("path") == path
+            if fact.happened == "point_added" and here:
+                found = fact.data.get("attributes", {})
+        return found
+
+    def _of(self, kind: str, stream: str) -> list[Fact]:
+        return [fact for fact in self._facts if fact.kind == kind and fact.stream == stream]
+
+
+def _time(text: str | None) -> datetime:
+    return FAR if text is None else datetime.fromisoformat(text)
+
+
+def _grant(facts: list[Fact]) -> dict[str, Any] | None:
+    told: dict[str, Any] = {"starts": None, "holds": {}, "revoked": FAR, "ended": FAR}
+    for fact in facts:
+        data = fact.data
+        match fact.happened:
+            case "requested":
+                told |= {"grantee": data["grantee"], "terms": data["terms"]}
+            case "approved":
+                told["terms"] = data["terms"]
+            case "scheduled" | "activated":
+                told |= {"starts": _time(data["starts_at"]), "ends": _time(data["ends_at"])}
+            case "suspended":
+                told["holds"][data["hold"]] = [
+                    _time(data["at"]), _time(data.get("confirm_by")), FAR
+                ]  # fmt: skip
+            case "suspension_confirmed":
+                told["holds"][data["hold"]][1] = FAR
+            case "resumed":
+                told["holds"][data["hold"]][2] = _time(data.get("lapsed_at", data["at"]))
+            case "revoked":
+                told["revoked"] = _time(data["effective_at"])
+            case "expired":
+                told["ended"] = _time(data["expired_at"])
+            case _:
+                pass
+    return told if "grantee" in told else None
+
+
+def _in_force(told: dict[str, Any], at: datetime) -> bool:
+    if told["starts"] is None or not told["starts"] <= at < told["ends"]:
+        return False
+    if told["revoked"] <= at or told["ended"] <= at:
+        return False
+    return not any(since <= at < min(by, until) for since, by, until in told["holds"].values())
+
+
+def _confirmed(facts: list[Fact], at: datetime) -> bool:
+    holds = False
+    for fact in facts:
+        since = _time(fact.data["at"])
+        if fact.happened == "confirmed" and since <= at:
+            holds = holds or at < _time(fact.data["until"])
+        if fact.happened == "lapsed" and since <= at:
+            holds = False
+    return holds
+
+
+def _blocked(facts: list[Fact], at: datetime) -> bool:
+    holds = False
+    for fact in facts:
+        if fact.happened in ("blocked", "unblocked") and _time(fact.data["at"]) <= at:
+            holds = fact.happened == "blocked"
+    return holds
+
+
+def _covers(scope: dict[str, list[str]], point: dict[str, str]) -> bool:
+    return all(
+        dimension in point
+        and any(
+            pattern in ("*", point[dimension]) or point[dimension].startswith(pattern + "/")
+            for pattern in patterns
+        )
+        for dimension, patterns in scope.items()
+    )
