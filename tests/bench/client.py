@@ -1,4 +1,4 @@
-"""A load of HTTP requests from one process: plain sockets, kept alive, one request at a time each."""
+"""A load of HTTP requests from one process: plain sockets, kept alive, one request a time each."""
 
 from __future__ import annotations
 
