@@ -10,6 +10,7 @@ import pytest
 from api.importing import intake
 from api.importing.faults import Unusable
 from api.importing.report import Report
+from domain.events.customer import CustomerRegistered
 from domain.events.grant import GrantRequested
 from tests.support.importing import WHOLE, Bench, rows, small_mapping, table
 
@@ -29,10 +30,18 @@ def imported(bench: Bench, tmp_path: Path) -> Import:
 
 
 def cases_of(bench: Bench) -> set[str]:
-    """The cases that have a grant in the log, by the ids their first rows give."""
-    found = {fact.event.grantee for fact in bench.facts("grant.requested")}
-    customers = {f"customer:{fact.stream_id}": fact for fact in bench.facts("customer.registered")}
-    return {customers[grantee].event.number for grantee in found}
+    """The cases that have a grant in the log: each has a customer of its own."""
+    numbers: dict[str, str] = {}
+    found: set[str] = set()
+    for _, stream_id, event in bench.facts():
+        match event:
+            case CustomerRegistered():
+                numbers[f"customer:{stream_id}"] = event.number
+            case GrantRequested():
+                found.add(numbers[event.grantee])
+            case _:
+                pass
+    return found
 
 
 def good(case: str = "b", day: int = 2) -> list[str]:
