@@ -1,0 +1,208 @@
+"""`counterseal grant show`: a grant's state, terms and holds, and what happened, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from api.cli_errors import Usage
+from api.cli_help import Command, Group
+from api.cli_places import Places, claimed, tenant_of
+from api.cli_shown import FINE, Json, document, instant, line, pairs, plain, table
+from api.cli_texts import say, word
+
+if TYPE_CHECKING:
+    from domain.grants import Grant
+    from domain.ledger import Ledgers, Recorded
+
+COMMON: Final = frozenset(
+    {"at", "by", "on_behalf_of", "reason", "evidence", "imported", "terms", "policy", "case"}
+)
+"""Fields that a line of the timeline shows elsewhere or not at all."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    grant = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    grant.command("show", cls=Command)(grant_show)
+    app.add_typer(grant, name="grant", cls=Group)
+
+
+def grant_show(
+    grant: Annotated[str, typer.Argument(metavar="NUMBER")],
+    *,
+    tenant: Annotated[str | None, typer.Option("--tenant", metavar="TENANT")] = None,
+    as_json: Json = False,
+) -> int:
+    """Show a grant by its number or id; sealed texts stay sealed."""
+    from domain.ledger import Ledgers
+
+    places = Places()
+    with places.connection() as conn:
+        found = tenant_of(conn, tenant)
+        stream = _stream(places, conn, found.id, grant)
+    with closing(Ledgers(places.url("database_url"), None, _clock, writers=1)) as ledgers:
+        loaded = ledgers.load(found.id, "grant", stream)
+        if loaded.state is None:
+            raise Usage("grant.unknown", grant=grant)
+        history = ledgers.history(found.id, stream)
+        now = ledgers.now(found.id)
+        if as_json:
+            from api import rendering
+
+            document(
+                {
+                    "id": stream,
+                    "version": loaded.version,
+                    "state": rendering.state("grant", loaded.state, now),
+                    "history": [rendering.event(one) for one in history],
+                }
+            )
+            return FINE
+        names = _Names(ledgers, found.id)
+        pairs(_state(loaded.state, stream, now, names))
+        line()
+        headings = [say(f"grant.{key}") for key in ("when", "what", "who", "position")]
+        table(headings, [_told(one, names) for one in history])
+    return FINE
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _stream(places: Places, conn: Any, tenant: str, text: str) -> str:
+    """Return the stream of a grant by id or readable number. Raises `Usage` `grant.unknown`."""
+    from api.ids import is_id
+    from domain import numbers
+
+    if is_id(text):
+        return text
+    try:
+        number = numbers.parse(text)
+    except numbers.NumberFault as fault:
+        if fault.code == "check":
+            raise Usage("grant.mistyped", grant=text) from None
+        number = text  # imported grants keep the numbers they had
+    found = claimed(places, conn, tenant, "grant_number", number)
+    if found is None:
+        raise Usage("grant.unknown", grant=text)
+    return found
+
+
+class _Names:
+    """What parties are called: a staff number, a customer's title or number, a service's name."""
+
+    def __init__(self, ledgers: Ledgers, tenant: str) -> None:
+        self._ledgers = ledgers
+        self._tenant = tenant
+        self._known: dict[str, str] = {}
+
+    def of(self, ref: str) -> str:
+        """Return a party as people know it; one without a name is its ref."""
+        if ref not in self._known:
+            self._known[ref] = self._found(ref)
+        return self._known[ref]
+
+    def _found(self, ref: str) -> str:
+        kind, _, stream = ref.partition(":")
+        if kind not in ("staff", "customer"):
+            return ref
+        state = self._ledgers.load(self._tenant, kind, stream).state
+        if state is None:
+            return ref
+        title = getattr(state, "title", None)
+        return f"{word('kinds', kind)} {state.number}" + (f" {title}" if title else "")
+
+
+def _state(grant: Grant, stream: str, now: datetime, names: _Names) -> Iterator[tuple[str, object]]:
+    from domain.grants import status_at
+
+    status = status_at(grant, now)
+    terms = grant.terms
+    yield say("grant.number"), grant.number
+    yield say("grant.id"), stream
+    yield say("grant.status"), word("statuses", status) + _irregular(grant)
+    yield say("grant.grantee"), names.of(grant.grantee) if grant.grantee else ""
+    yield say("grant.kind"), say("grant.under", kind=terms.kind, version=grant.policy.version)
+    yield say("grant.actions"), ", ".join(terms.actions)
+    yield (
+        say("grant.scope"),
+        "\n".join(
+            f"{dimension}: {', '.join(patterns)}" for dimension, patterns in terms.scope.items()
+        ),
+    )
+    yield say("grant.term"), _term(grant)
+    if status in (
+        "submitted",
+        "information_requested",
+        "verifying",
+        "pending_approval",
+        "approved",
+    ):
+        yield say("grant.lapses"), grant.lapses_at
+    yield say("grant.holds"), "\n".join(_holds(grant)) or say("grant.none")
+    if grant.revocation is not None:
+        origin = word("origins", grant.revocation.origin)
+        yield say("grant.revocation"), f"{origin}, {instant(grant.revocation.at)}"
+    if grant.revoked_from is not None:
+        yield say("grant.revoked_from"), grant.revoked_from
+
+
+def _irregular(grant: Grant) -> str:
+    return f" ({say('grant.irregular')})" if grant.irregular else ""
+
+
+def _term(grant: Grant) -> str:
+    term = grant.terms.term
+    starts, ends, days = term.starts_at, term.ends_at, term.days
+    if grant.effect is not None:
+        starts, ends = grant.effect.starts_at, grant.effect.ends_at
+    if starts is None:
+        return say("grant.days", days=days or "?")
+    return say("grant.from_until", start=instant(starts), end=instant(ends) or say("grant.open"))
+
+
+def _holds(grant: Grant) -> Iterator[str]:
+    for hold in grant.holds:
+        if hold.until is None:
+            text = say("grant.hold", hold=hold.id, since=instant(hold.from_))
+            if hold.confirm_by is not None:
+                text += " " + say("grant.provisional", until=instant(hold.confirm_by))
+            yield text
+
+
+def _told(one: Recorded, names: _Names) -> tuple[object, str, str, int]:
+    """Return a line of the timeline: when it happened, what, who, at which position."""
+    event = one.event
+    what = word("events", one.type)
+    details = ", ".join(_details(event))
+    who = names.of(event.by.ref)
+    if event.on_behalf_of is not None:
+        who = say("grant.for", who=who, principal=names.of(event.on_behalf_of.ref))
+    return event.at, f"{what} ({details})" if details else what, who, one.position
+
+
+def _details(event: Any) -> Iterator[str]:
+    """Codes, instants and ids of an event; a sealed text shows as what it is."""
+    from domain.sealing import Sealed
+
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if name in COMMON or value is None or value == "" or name in ("number", "grantee"):
+            continue
+        if isinstance(value, Sealed):
+            yield f"{word('fields', name)}: {say('grant.sealed')}"
+        elif isinstance(value, datetime):
+            yield f"{word('fields', name)}: {instant(value)}"
+        elif name == "digest":
+            yield f"{word('fields', name)}: {value[:12]}…"
+        elif name != "group":
+            yield f"{word('fields', name)}: {plain(value)}"
+    reason = event.reason
+    if reason is not None:
+        yield f"{say('grant.reason')}: {reason.code or say('grant.sealed')}"

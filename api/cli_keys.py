@@ -1,0 +1,113 @@
+"""Commands on API keys: make one (shown once), list them, end one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from api.cli_errors import Usage
+from api.cli_help import Command, Group
+from api.cli_places import Places, exists, instant_of, party_of, tenant_of
+from api.cli_shown import FINDINGS, FINE, Json, aside, document, line, plain, table
+from api.cli_texts import say
+
+TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    key = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    key.command("create", cls=Command)(key_create)
+    key.command("list", cls=Command)(key_list)
+    key.command("end", cls=Command)(key_end)
+    app.add_typer(key, name="key", cls=Group)
+
+
+def key_create(
+    party: Annotated[str, typer.Option("--party", metavar="PARTY")],
+    scope: Annotated[list[str], typer.Option("--scope", metavar="SCOPE")],
+    *,
+    person: Annotated[str | None, typer.Option("--person", metavar="ID")] = None,
+    tenant: TenantOption = None,
+    ends_at: Annotated[str | None, typer.Option("--ends-at", metavar="INSTANT")] = None,
+    as_json: Json = False,
+) -> int:
+    """Make a key; it is shown this once."""
+    from api import identity
+    from api.ids import is_id
+    from domain.values import Party
+
+    places, ends = Places(), instant_of(ends_at)
+    scopes = [one.strip() for given in scope for one in given.split(",") if one.strip()]
+    unknown = sorted(set(scopes) - identity.SCOPES)
+    if unknown or not scopes:
+        raise Usage("key.scope", unknown=unknown, known=sorted(identity.SCOPES))
+    with places.connection() as conn:
+        found = tenant_of(conn, tenant)
+        ref = party_of(places, conn, found.id, party)
+        if ref.startswith("customer:") and person is None:
+            raise Usage("key.person", party=party)
+        if person is not None and not (is_id(person) and exists(conn, found.id, "person", person)):
+            raise Usage("party.unknown", party=f"person:{person}")
+    with places.keys() as keys, places.connection("migrator_database_url") as conn:
+        made = identity.create_key(conn, keys, found.id, Party(ref, person), scopes, ends)
+    parts = identity.parse(made)
+    if as_json:
+        key_id = None if parts is None else parts.key_id
+        document({"key": made, "key_id": key_id, "tenant": found.id, "party": ref})
+    else:
+        line(made)
+        aside(say("key.once", key_id="" if parts is None else parts.key_id, party=ref))
+    return FINE
+
+
+COLUMNS = ("key_id", "party", "person", "scopes", "made", "ends", "withdrawn", "used")
+
+
+def key_list(*, tenant: TenantOption = None, as_json: Json = False) -> int:
+    """List the keys of a tenant; no secret is stored, so none is shown."""
+    from api import identity
+
+    with Places().connection("migrator_database_url") as conn:
+        conn.execute("SET ROLE counterseal_owner")  # the list of tenants is the owner's
+        found = tenant_of(conn, tenant)
+        conn.execute("RESET ROLE")
+        rows = identity.list_keys(conn, found.id)
+    if as_json:
+        document([dict(zip(COLUMNS, map(plain, row), strict=True)) for row in rows])
+        return FINE
+    headings = [say(f"key.{name}") for name in COLUMNS if name != "person"]
+    table(
+        headings,
+        [(row[0], row[1], ",".join(row[3]), *row[4:]) for row in rows],
+    )
+    if not rows:
+        aside(say("key.none"))
+    return FINE
+
+
+def key_end(
+    key: Annotated[str, typer.Argument(metavar="KEY_ID")],
+    *,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> int:
+    """End a key; it opens nothing any more once this returns."""
+    from api import identity
+    from api.ids import is_id
+
+    parts = identity.parse(key)
+    key_id = key if parts is None else parts.key_id
+    if not is_id(key_id):
+        raise Usage("key.malformed", key=key[:8])
+    with Places().connection("migrator_database_url") as conn:
+        conn.execute("SET ROLE counterseal_owner")  # the list of tenants is the owner's
+        found = tenant_of(conn, tenant if parts is None else parts.tenant)
+        conn.execute("RESET ROLE")
+        ended = identity.withdraw_key(conn, found.id, key_id)
+    if as_json:
+        document({"key_id": key_id, "ended": ended})
+    else:
+        line(say("key.ended" if ended else "key.not_there", key_id=key_id))
+    return FINE if ended else FINDINGS
