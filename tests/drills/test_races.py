@@ -5,23 +5,28 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 
 from api.provisioning import Database
+from domain.commands.supervision import RecordActivation
+from domain.ledger import Submission
 from tests.support import cluster, drill_guards
+from tests.support.drill_doors import Doors, DoorsWorld, Service
 from tests.support.drill_races import (
     CASES,
     Case,
     Result,
     Scene,
+    head,
     result_of,
     same_batch,
+    seen,
     tally,
 )
 from tests.support.drill_worker import PATIENCE_S, Answer, Worker
@@ -35,94 +40,68 @@ pytestmark = pytest.mark.drill
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
+class Process(Protocol):
+    """Takes commands: a service over HTTP, or a bare ledger in a process of its own."""
+
+    def submit(self, submission: Submission) -> Future[Answer]: ...
+
+
 @pytest.fixture(scope="module")
-def pair(database: Database) -> Iterator[tuple[Worker, Worker]]:
+def doors(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    made = Doors(database, tmp_path_factory.mktemp("doors"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def services(doors: Doors) -> Iterator[tuple[Service, Service]]:
     """Two processes of the service on one database."""
-    with Worker(database, at_once=True) as one, Worker(database, at_once=True) as other:
+    with doors.open() as one, doors.open() as other:
         yield one.ready(), other.ready()
 
 
-class Doors(NamedTuple):
-    """Processes on a database whose `append` lacks a guard; `alone` lacks one of its own too."""
-
-    database: Database
-    pair: tuple[Worker, Worker]
-    alone: Worker
-
-
-@contextmanager
-def _doors(run: Path, take_off: Callable[[Database], None]) -> Iterator[Doors]:
-    database = cluster.new_database(run)
-    take_off(database)
-    with (
-        Worker(database, at_once=True) as one,
-        Worker(database, at_once=True) as other,
-        Worker(database, guards_off=("overlay",), at_once=True) as alone,
-    ):
-        yield Doors(database, (one.ready(), other.ready()), alone.ready())
-    assert database.admin is not None
-    cluster.drop(database.admin, database.name)
-
-
 @pytest.fixture(scope="module")
-def doors_without_reads(run_directory: Path) -> Iterator[Doors]:
-    """Nobody compares what a decision rested on."""
-    with _doors(run_directory, drill_guards.take_off_reads) as doors:
-        yield doors
+def worker(database: Database) -> Iterator[Worker]:
+    """A process with a bare ledger: what the timekeeper's commands and batches of two need."""
+    with Worker(database, at_once=True) as one:
+        yield one.ready()
 
 
-@pytest.fixture(scope="module")
-def doors_without_keys(run_directory: Path) -> Iterator[Doors]:
-    """A key is looked for before the lock is taken."""
-    with _doors(run_directory, drill_guards.take_off_keys) as doors:
-        yield doors
-
-
-def worlds(case: Case, database: Database) -> World:
-    return World(database, body=case.body)
+# --- how two commands meet ------------------------------------------------------------------------
 
 
 def scenes(case: Case, world: World, number: int) -> list[Scene]:
-    """Make the scenes, all before the first one plays; return once each could."""
+    """Make the scenes, all before the first one plays; return once each can."""
     made = [case.make(world) for _ in range(number)]
     late = max((scene.ready_at for scene in made if scene.ready_at is not None), default=clock())
     time.sleep(max(0.0, (late - clock()).total_seconds()))
     return made
 
 
-def in_sequence(scene: Scene, worker: Worker, turned: bool) -> Result:
+def in_sequence(scene: Scene, turned: bool, pair: Sequence[Process]) -> Result:
     """One after the other, each answered before the next."""
-    answers = {}
-    order = (scene.second, scene.first) if turned else (scene.first, scene.second)
-    for one in order:
-        answers[one.command_id] = worker.submit(one).result(PATIENCE_S)
-    return _result(scene, answers)
+    since, answers = head(scene.world), dict[str, Answer]()
+    both = ((scene.first, pair[0]), (scene.second, pair[1]))
+    for one, process in reversed(both) if turned else both:
+        answers[one.command_id] = process.submit(one).result(PATIENCE_S)
+    return _result(scene, since, answers)
 
 
-def _result(scene: Scene, answers: dict[str, Answer]) -> Result:
-    return result_of(scene, answers[scene.first.command_id], answers[scene.second.command_id])
-
-
-def allowed(case: Case, world: World, worker: Worker) -> dict[Result, bool]:
-    """Return what the two orders give, on streams of their own; True for the one turned round."""
-    one, other = scenes(case, world, 2)
-    return {in_sequence(one, worker, False): False, in_sequence(other, worker, True): True}
-
-
-def in_two_processes(scene: Scene, one: Worker, other: Worker, turned: bool) -> Result:
+def in_two_processes(scene: Scene, turned: bool, pair: Sequence[Process]) -> Result:
     """Both decide while a third connection holds the head row, then both may go on."""
-    pair = ((one, scene.first), (other, scene.second))
+    since, waiting = head(scene.world), dict[str, Future[Answer]]()
+    both = ((scene.first, pair[0]), (scene.second, pair[1]))
     with Held(scene.world.database, scene.world.tenant) as held:
-        waiting: dict[str, Future[Answer]] = {}
-        for number, (worker, command) in enumerate(reversed(pair) if turned else pair, 1):
-            waiting[command.command_id] = worker.submit(command)
+        for number, (one, process) in enumerate(reversed(both) if turned else both, 1):
+            waiting[one.command_id] = process.submit(one)
             held.until(number)
-    return _result(scene, {name: future.result(PATIENCE_S) for name, future in waiting.items()})
+    answers = {name: future.result(PATIENCE_S) for name, future in waiting.items()}
+    return _result(scene, since, answers)
 
 
-def in_one_batch(scene: Scene, worker: Worker, turned: bool) -> Result:
+def in_one_batch(scene: Scene, turned: bool, worker: Worker) -> Result:
     """Both gather behind a command that waits for the head row, and are written together."""
-    world = scene.world
+    world, since = scene.world, head(scene.world)
     with Held(world.database, world.tenant) as held:
         before = worker.submit(submission(world.tenant, Register(person=new_id())))
         held.until(1)
@@ -133,11 +112,22 @@ def in_one_batch(scene: Scene, worker: Worker, turned: bool) -> Result:
     answers = {name: future.result(PATIENCE_S) for name, future in waiting.items()}
     positions = [event[0] for answer in answers.values() for event in answer.events]
     assert same_batch(world.database, world.tenant, positions), "they were not written together"
-    return _result(scene, answers)
+    return _result(scene, since, answers)
+
+
+def _result(scene: Scene, since: int, answers: dict[str, Answer]) -> Result:
+    first, second = answers[scene.first.command_id], answers[scene.second.command_id]
+    return result_of(scene, since, first, second)
+
+
+def allowed(made: Sequence[Scene], pair: Sequence[Process]) -> dict[Result, bool]:
+    """Return what the two orders give, each on a scene of its own; True for the one turned."""
+    one, other = made
+    return {in_sequence(one, False, pair): False, in_sequence(other, True, pair): True}
 
 
 def play(
-    made: list[Scene], run: Callable[[Scene, bool], Result], chance: random.Random
+    made: Sequence[Scene], run: Callable[[Scene, bool], Result], chance: random.Random
 ) -> list[Result]:
     """Play the scenes, the first two in both orders, the others as chance has it."""
     orders = [False, True, *(chance.random() < 0.5 for _ in made[2:])]
@@ -145,7 +135,7 @@ def play(
 
 
 def told(results: list[Result], sequential: dict[Result, bool]) -> dict[str, Any]:
-    """How often each order won, and how often the answers fit neither."""
+    """How often the answers were those of each order."""
     counts = tally(results)
     first, second = (
         sum(counts.get(result, 0) for result, turned in sequential.items() if turned is which)
@@ -154,20 +144,27 @@ def told(results: list[Result], sequential: dict[Result, bool]) -> dict[str, Any
     return {"as_the_first_order": first, "as_the_second": second}
 
 
+# --- the drills -----------------------------------------------------------------------------------
+
+
 @cases
-def test_two_processes_give_what_one_order_could_have_given(
+def test_two_services_give_what_one_order_could_have_given(
     case: Case,
-    database: Database,
-    pair: tuple[Worker, Worker],
+    doors: Doors,
+    services: tuple[Service, Service],
+    worker: Worker,
     rounds: Callable[[int, int], int],
     chance: random.Random,
     tell: Callable[..., None],
 ) -> None:
-    world = worlds(case, database)
+    world = DoorsWorld(doors, body=case.body)
     try:
-        sequential = allowed(case, world, pair[0])
-        made = scenes(case, world, rounds(6, 100))
-        results = play(made, lambda s, turned: in_two_processes(s, *pair, turned), chance)
+        made = [seen(scene) for scene in scenes(case, world, 2 + rounds(6, 100))]
+        # What the clock did is no request: the timekeeper's process speaks for itself.
+        activates = isinstance(made[0].first.command, RecordActivation)
+        pair = (worker if activates else services[0], services[1])
+        sequential = allowed(made[:2], pair)
+        results = play(made[2:], lambda s, turned: in_two_processes(s, turned, pair), chance)
     finally:
         world.close()
     wrong = [result for result in results if result not in sequential]
@@ -180,16 +177,16 @@ def test_two_processes_give_what_one_order_could_have_given(
 def test_one_batch_gives_what_its_order_gives(
     case: Case,
     database: Database,
-    pair: tuple[Worker, Worker],
+    worker: Worker,
     rounds: Callable[[int, int], int],
     chance: random.Random,
     tell: Callable[..., None],
 ) -> None:
-    world = worlds(case, database)
+    world = World(database, body=case.body)
     try:
-        sequential = allowed(case, world, pair[0])
-        made = scenes(case, world, rounds(6, 100))
-        results = play(made, lambda s, turned: in_one_batch(s, pair[1], turned), chance)
+        made = scenes(case, world, 2 + rounds(6, 100))
+        sequential = allowed(made[:2], (worker, worker))
+        results = play(made[2:], lambda s, turned: in_one_batch(s, turned, worker), chance)
     finally:
         world.close()
     wrong = [result for result in results if result not in sequential]
@@ -198,39 +195,70 @@ def test_one_batch_gives_what_its_order_gives(
     assert set(results) == set(sequential), "one of the orders never came"
 
 
+# --- controls -------------------------------------------------------------------------------------
+
+
+class Unguarded(NamedTuple):
+    """Processes on a database whose `append` lacks a guard; `alone` lacks one of its own too."""
+
+    database: Database
+    pair: tuple[Worker, Worker]
+    alone: Worker
+
+
+@contextmanager
+def _unguarded(run: Path, take_off: Callable[[Database], None]) -> Iterator[Unguarded]:
+    database = cluster.new_database(run)
+    take_off(database)
+    with (
+        Worker(database, at_once=True) as one,
+        Worker(database, at_once=True) as other,
+        Worker(database, guards_off=("overlay",), at_once=True) as alone,
+    ):
+        yield Unguarded(database, (one.ready(), other.ready()), alone.ready())
+    assert database.admin is not None
+    cluster.drop(database.admin, database.name)
+
+
+@pytest.fixture(scope="module")
+def without_reads(run_directory: Path) -> Iterator[Unguarded]:
+    """Nobody compares what a decision rested on."""
+    with _unguarded(run_directory, drill_guards.take_off_reads) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def without_keys(run_directory: Path) -> Iterator[Unguarded]:
+    """A key is looked for before the lock is taken."""
+    with _unguarded(run_directory, drill_guards.take_off_keys) as made:
+        yield made
+
+
 @cases
 def test_control_without_its_guard_a_pair_gives_what_no_order_could_have(
     case: Case,
     database: Database,
-    pair: tuple[Worker, Worker],
-    doors_without_reads: Doors,
-    doors_without_keys: Doors,
+    worker: Worker,
+    without_reads: Unguarded,
+    without_keys: Unguarded,
     rounds: Callable[[int, int], int],
     chance: random.Random,
     tell: Callable[..., None],
 ) -> None:
-    guarded = worlds(case, database)
-    try:
-        sequential = allowed(case, guarded, pair[0])
-    finally:
-        guarded.close()
-    doors = doors_without_keys if case.name == "the same key twice" else doors_without_reads
-    world = worlds(case, doors.database)
+    unguarded = without_keys if case.name == "the same key twice" else without_reads
+    guarded, world = World(database, body=case.body), World(unguarded.database, body=case.body)
     number = rounds(3, 20)
     try:
-        apart = play(
-            scenes(case, world, number),
-            lambda s, turned: in_two_processes(s, *doors.pair, turned),
-            chance,
-        )
-        together = play(
-            scenes(case, world, number),
-            lambda s, turned: in_one_batch(s, doors.alone, turned),
-            chance,
+        sequential = allowed(scenes(case, guarded, 2), (worker, worker))
+        made = scenes(case, world, 2 * number)
+        apart, together = (
+            play(made[:number], lambda s, t: in_two_processes(s, t, unguarded.pair), chance),
+            play(made[number:], lambda s, t: in_one_batch(s, t, unguarded.alone), chance),
         )
     finally:
+        guarded.close()
         world.close()
-    wrong = [[r for r in results if r not in sequential] for results in (apart, together)]
-    tell(f"control of the race, {case.name}", number, len(wrong[0]), in_one_batch=len(wrong[1]))
+    wrong = [sum(r not in sequential for r in results) for results in (apart, together)]
+    tell(f"control of the race, {case.name}", number, wrong[0], bad_in_one_batch=wrong[1])
     assert wrong[0], "without the guard two processes must have broken it"
     assert wrong[1], "without the guard one batch must have broken it"

@@ -165,22 +165,42 @@ CASES = (
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def result_of(scene: Scene, first: Answer, second: Answer) -> Result:
-    """Return what came of the pair, by the answers, the log and the rows of the check."""
-    ids = [scene.first.command_id, scene.second.command_id]
-    with superuser(scene.world.database) as conn:
-        story = conn.execute(
-            "SELECT type, command_id::text FROM events"
-            " WHERE tenant_id = %s AND command_id = ANY(%s::uuid[]) ORDER BY position",
-            (scene.world.tenant, ids),
-        ).fetchall()
-        held = in_force(conn, scene.world.tenant, scene.grants)
+def seen(scene: Scene) -> Scene:
+    """Return the scene as people play it over HTTP: they approve what they have seen."""
+    world = scene.world
+
+    def having_seen(one: Submission) -> Submission:
+        if not isinstance(one.command, ApproveStage):
+            return one
+        loaded = world.ledgers.load(world.tenant, "grant", one.command.grant_id)
+        return replace(one, expected_version=loaded.version)
+
+    return scene._replace(first=having_seen(scene.first), second=having_seen(scene.second))
+
+
+def head(world: World) -> int:
+    """Return how far the log goes."""
+    return world.ledgers.tail(world.tenant, 2**62).position
+
+
+def result_of(scene: Scene, since: int, first: Answer, second: Answer) -> Result:
+    """Return what came of the pair, by the answers, the log after `since` and the check's rows."""
     same = scene.first.key == scene.second.key
-    told = tuple(
-        name if same else f"{name} by the {('first', 'second')[ids.index(command)]}"
-        for name, command in story
+    by = {event[0]: " by the second" for event in second.events}
+    by |= {event[0]: " by the first" for event in first.events}
+    streams = {event[2] for answer in (first, second) for event in answer.events}
+    with superuser(scene.world.database) as conn:
+        log = conn.execute(
+            "SELECT position, type FROM events WHERE tenant_id = %s AND position > %s"
+            " AND type <> 'person.registered.1' ORDER BY position",
+            (scene.world.tenant, since),
+        ).fetchall()
+        held = in_force(conn, scene.world.tenant, streams.union(scene.grants))
+    story = tuple(
+        name + ("" if same and position in by else by.get(position, " by nobody"))
+        for position, name in log
     )
-    return Result(first.status, second.status, told, held)
+    return Result(first.status, second.status, story, held)
 
 
 def in_force(conn: psycopg.Connection[Any], tenant: str, grants: Iterable[str]) -> int:
