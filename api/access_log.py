@@ -1,10 +1,10 @@
-"""Who looked, and who was turned away: refused commands, failed logins, unmasked reads."""
+"""Who looked, and who was turned away: refused commands, failed logins, exports, unmasked reads."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import structlog
 from psycopg import Error
@@ -14,8 +14,6 @@ from api.ids import new_id
 from api.threads import Threads
 from domain.errors import Refused
 from domain.values import Party
-
-Kind = Literal["refused", "login_failed", "unmasked_read"]
 
 FAILED_LOGINS_A_MINUTE: Final = 600
 """Rows a process writes for failed logins; what comes on top is counted in the log only, so that
@@ -41,11 +39,13 @@ class AccessLog:
         Raises `Refused` `access_log.unreachable`: then the read must not happen. A crash right
         after it leaves a row for a read that nobody got, never the other way round.
         """
-        row = (tenant, new_id(), "unmasked_read", key, party.ref, operation, stream, None, purpose)
-        try:
-            await self._threads.run(self._write, row)
-        except (Error, PoolTimeout, Refused) as fault:
-            raise Refused("access_log.unreachable") from fault
+        await self._must(
+            (tenant, new_id(), "unmasked_read", key, party.ref, operation, stream, None, purpose)
+        )
+
+    async def export(self, tenant: str, key: str, party: Party, operation: str) -> None:
+        """Record an export that is about to begin. Raises `Refused` `access_log.unreachable`."""
+        await self._must((tenant, new_id(), "export", key, party.ref, operation, None, None, None))
 
     async def refused(
         self, tenant: str, key: str, party: Party, operation: str, stream: str | None, code: str
@@ -65,6 +65,12 @@ class AccessLog:
             await self._try(
                 (tenant, new_id(), "login_failed", key, None, operation, None, None, None)
             )
+
+    async def _must(self, row: tuple[str | None, ...]) -> None:
+        try:
+            await self._threads.run(self._write, row)
+        except (Error, PoolTimeout, Refused) as fault:
+            raise Refused("access_log.unreachable") from fault
 
     async def _try(self, row: tuple[str | None, ...]) -> None:
         try:

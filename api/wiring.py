@@ -20,7 +20,6 @@ from api.provisioning import Database, embedded_database, migrate_both
 from api.service_role import check_service_role
 from api.settings import Settings
 from api.threads import Threads
-from api.timekeeper import Timekeeper
 from domain.ledger import Ledgers
 from domain.values import Party
 from projections import migrate
@@ -108,7 +107,6 @@ class Services:
 
         self._reader = CheckReader(where.service)
         self.memory = Memory(self._reader, now=clock, monotonic=time.monotonic)
-        self.timekeeper = Timekeeper(self.ledgers)
         self._decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
     def decoder(self, shape: type[Any]) -> msgspec.json.Decoder[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import parse_qsl
@@ -10,6 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import orjson
 import psycopg
+from eventsourcing import persistence
 from psycopg_pool import PoolClosed, PoolTimeout
 
 from api import bodies
@@ -210,6 +210,6 @@ def as_refused(fault: Exception) -> Refused | None:
         return Refused("request.deadline")
     if isinstance(fault, psycopg.OperationalError | PoolTimeout | PoolClosed):
         return Refused("database.unreachable")
-    if isinstance(fault, asyncio.QueueFull):
-        return Refused("request.busy")
+    if isinstance(fault, persistence.OperationalError | persistence.InterfaceError):
+        return Refused("ledger.unreachable")  # the same, as the library tells it
     return None

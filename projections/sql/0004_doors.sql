@@ -17,13 +17,13 @@ CREATE TABLE api_keys (
     CHECK ((party LIKE 'customer:%') = (person IS NOT NULL))
 );
 
--- Refused commands, failed logins, every unmasked read. Codes and ids, never a text, a name or a token.
+-- Refused commands, failed logins, exports, every unmasked read. Codes and ids, never a text, a name or a token.
 -- No foreign key to `tenants`: a login may name a tenant that does not exist.
 CREATE TABLE access_log (
     tenant_id  uuid NOT NULL,
     entry_id   uuid NOT NULL,
     logged_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    kind       text NOT NULL CHECK (kind IN ('refused', 'login_failed', 'unmasked_read')),
+    kind       text NOT NULL CHECK (kind IN ('refused', 'login_failed', 'export', 'unmasked_read')),
     key_id     uuid,
     party      text,
     operation  text NOT NULL,

@@ -22,8 +22,9 @@ from domain.commands.persons import RegisterPerson
 from domain.commands.staff import AppointStaff
 from domain.values import Party
 from projections.inline import FOLDS
+from projections.models import FOLDS as RUNNER_FOLDS
+from projections.runner import Runner
 from tests.support.ledger import OPERATOR, make_tenant, new_id, say
-from tests.support.world import RUNNER_FOLDS
 
 ALL = frozenset(
     {
@@ -88,6 +89,15 @@ class House:
             )
 
         return self.loop.run(all_of_them())
+
+    def follow(self) -> None:
+        """Bring every read model up to the log, as the runner does all the time."""
+        runner = Runner(self.database.projector)
+        try:
+            while runner.step():
+                pass
+        finally:
+            runner.close()
 
     def close(self) -> None:
         self.loop.run(self.client.aclose())

@@ -1,0 +1,387 @@
+"""Lists: pages of the read models by filter, the same as CSV, and how far the read models are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+import msgspec
+from psycopg.rows import dict_row
+
+from api import rendering
+from api.problems import Answered
+from api.routes.operations import Call, Operation, answered
+from api.routes.questions import (
+    MAX_PAGE,
+    POLL_SECONDS,
+    ListQuestion,
+    Question,
+    after_of,
+    csv_page,
+    page,
+    reached,
+)
+from api.shapes import Code, Line, Ref
+from domain.errors import Refused
+from projections import duty_breaches, queries
+from projections.queries import Page
+
+READERS: Final = ("audit:read",)
+
+
+class GrantList(ListQuestion, frozen=True, kw_only=True):
+    """Grants in the order of their making. `status` is as recorded."""
+
+    grantee: Ref | None = None
+    status: Code | None = None
+    kind: Code | None = None
+    number: Line | None = None
+
+
+class CustomerList(ListQuestion, frozen=True, kw_only=True):
+    """Customers by number; by title with `title` (how it begins) or `order=title`.
+
+    Natural persons have no title and are found by number.
+    """
+
+    number: Code | None = None
+    status: Code | None = None
+    title: Line | None = None
+    order: Literal["number", "title"] = "number"
+
+
+class PolicyList(ListQuestion, frozen=True, kw_only=True):
+    """Policies in the order of their making."""
+
+    kind: Code | None = None
+    status: Code | None = None
+
+
+class StaffList(ListQuestion, frozen=True, kw_only=True):
+    """Staff by number."""
+
+    number: Code | None = None
+    role: Code | None = None
+    active: bool | None = None
+
+
+class DutyList(ListQuestion, frozen=True, kw_only=True):
+    """Cases in which one person had two of: requested, checked, approved."""
+
+    pair: Literal["requested_checked", "requested_approved", "checked_approved"] | None = None
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """One list: its question, where its rows come from, and the shape of its keys."""
+
+    name: str
+    path: str
+    scope: str
+    also: tuple[str, ...]
+    summary: str
+    summary_zh: str
+    question: type[ListQuestion]
+    projection: str
+    rows: Callable[..., Page]
+    key: tuple[type, ...]
+    columns: tuple[str, ...]
+    kind: str | None = None
+
+
+async def _at_least(call: Call, listing: Listing, position: int | None) -> None:
+    """Wait until the read model has got there. Raises `Refused` `position.not_reached`."""
+    if position is None:
+        return
+    end = time.monotonic() + call.services.settings.wait_seconds
+    while True:
+        found = await call.work(_reached, call, listing.projection)
+        if found >= position:
+            return
+        if time.monotonic() >= end:
+            raise Refused("position.not_reached", position=position, reached=found)
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _reached(call: Call, projection: str) -> int:
+    with call.services.ledgers.pool.connection() as connection:
+        return queries.reached(connection, call.tenant, projection)
+
+
+def _page(
+    call: Call, listing: Listing, filters: dict[str, Any], after: list[Any] | None, limit: int
+) -> Page:
+    """Read one page, statuses brought up to the clock. Blocks."""
+    with call.services.ledgers.pool.connection() as connection:
+        found = listing.rows(connection, call.tenant, after=after, limit=limit, **filters)
+    now = call.services.ledgers.now(call.tenant)
+    for row in found.items:
+        due_at = row.pop("due_at", None)
+        if listing.kind is not None and due_at is not None and due_at <= now:
+            # The clock has done something that nobody has recorded yet: the log itself knows.
+            stream = row[f"{listing.kind}_id"]
+            state = call.services.ledgers.load(call.tenant, listing.kind, stream).state
+            row["status"] = rendering.state(listing.kind, state, now)["status"]
+        row.pop("title_key", None)
+    return found._replace(items=[rendering.shown(row) for row in found.items])
+
+
+def _lists(listing: Listing) -> tuple[Operation, Operation]:
+    async def as_json(call: Call) -> Answered:
+        question = call.query(listing.question)
+        question.refuse_past()
+        after = after_of(call, question, listing.key)
+        await _at_least(call, listing, question.at_least)
+        filters = question.filters()
+        found = await call.work(_page, call, listing, filters, after, question.limit)
+        return page(call, question, found.items, found.last, found.position)
+
+    async def as_csv(call: Call) -> None:
+        question = call.query(listing.question)
+        question.refuse_past()
+        after = after_of(call, question, listing.key)
+        await _at_least(call, listing, question.at_least)
+        caller = call.caller
+        log = call.services.access_log
+        await log.export(caller.tenant, caller.key_id, caller.party, call.operation.name)
+        filters = question.filters()
+        found = await call.work(_page, call, listing, filters, after, MAX_PAGE)
+        headers = [
+            (b"content-type", b"text/csv; charset=utf-8"),
+            (b"content-disposition", f'attachment; filename="{listing.name}.csv"'.encode()),
+            (b"position", str(found.position).encode()),
+        ]
+        await call.send({"type": "http.response.start", "status": 200, "headers": headers})
+        first = True
+        while True:
+            # A fault from here on cuts the answer off: the caller sees that it is not whole.
+            body = csv_page(listing.columns, found.items, first=first)
+            more = found.last is not None
+            await call.send({"type": "http.response.body", "body": body, "more_body": more})
+            if not more:
+                return
+            first = False
+            found = await call.work(_page, call, listing, filters, found.last, MAX_PAGE)
+
+    common: dict[str, Any] = {
+        "method": "GET",
+        "scope": listing.scope,
+        "also": listing.also,
+        "query": listing.question,
+    }
+    return (
+        Operation(
+            name=listing.name,
+            path=listing.path,
+            summary=listing.summary,
+            summary_zh=listing.summary_zh,
+            answer="A page; `next_cursor` is null where nothing follows.",
+            shows={"items": [dict.fromkeys(listing.columns, "…")], "next_cursor": None},
+            handle=as_json,
+            **common,
+        ),
+        Operation(
+            name=f"{listing.name}_csv",
+            path=f"{listing.path}.csv",
+            summary=f"{listing.summary}, as CSV: all rows of the filter",
+            summary_zh=f"{listing.summary_zh}（CSV，含筛选的全部行）",
+            media_type="text/csv",
+            answer="UTF-8 with its mark; the first line names the columns.",
+            handle=as_csv,
+            **common,
+        ),
+    )
+
+
+PROJECTIONS: Final = """
+SELECT g.projection, g.generation, g.fold,
+       CASE WHEN g.projection = ANY (%(inline)s) THEN l.position ELSE c.position END AS position,
+       l.position AS head
+FROM generations g
+JOIN ledgers l USING (tenant_id)
+LEFT JOIN checkpoints c USING (tenant_id, projection, generation)
+WHERE g.tenant_id = %(tenant)s AND g.live
+ORDER BY g.projection
+"""
+
+
+async def projections(call: Call) -> Answered:
+    """Answer how far each read model of the tenant has followed the log."""
+    question = call.query(Question)
+    question.refuse_past()
+    position = await reached(call, question.at_least)
+    items = await call.work(_projections, call)
+    return answered({"items": items}, 200, [(b"position", str(position).encode())])
+
+
+def _projections(call: Call) -> list[dict[str, Any]]:
+    inline = call.services.ledgers.inline
+    asked = {"tenant": call.tenant, "inline": [] if inline is None else list(inline.folds)}
+    with call.services.ledgers.pool.connection() as connection:
+        rows = connection.cursor(row_factory=dict_row).execute(PROJECTIONS, asked).fetchall()
+    return [row | {"behind": row["head"] - row["position"]} for row in rows]
+
+
+async def duties(call: Call) -> Answered:
+    """Answer how many cases have a breach of duties, in all and a pair of hands."""
+    question = call.query(Question)
+    question.refuse_past()
+    await _at_least(call, DUTIES, question.at_least)
+    found = await call.work(_totals, call)
+    document = {"cases": found.cases, "pairs": found.pairs}
+    return answered(document, 200, [(b"position", str(found.position).encode())])
+
+
+def _totals(call: Call) -> duty_breaches.Totals:
+    with call.services.ledgers.pool.connection() as connection:
+        return duty_breaches.totals(connection, call.tenant)
+
+
+DUTIES: Final = Listing(
+    name="compliance.duties",
+    path="/v1/compliance/duties",
+    scope="audit:read",
+    also=("grants:supervise",),
+    summary="Cases in which one person had two of requested, checked, approved",
+    summary_zh="同一人兼有申请、核查、审批中两项的案件",
+    question=DutyList,
+    projection="hands",
+    rows=duty_breaches.breaches,
+    key=(str, str, str),
+    columns=(
+        "grant_id",
+        "number",
+        "case_id",
+        "person",
+        "parties",
+        "pairs",
+        "requested",
+        "checked",
+        "approved",
+        "imported",
+    ),
+)
+
+LISTS: Final = (
+    Listing(
+        name="grant.list",
+        path="/v1/grants",
+        scope="grants:read",
+        also=READERS,
+        summary="Grants",
+        summary_zh="授权列表",
+        question=GrantList,
+        projection="grants",
+        rows=queries.grants,
+        key=(str,),
+        columns=(
+            "grant_id",
+            "number",
+            "grantee",
+            "kind",
+            "status",
+            "actions",
+            "scope",
+            "starts_at",
+            "ends_at",
+            "revoked_from",
+            "lapses_at",
+            "version",
+        ),
+        kind="grant",
+    ),
+    Listing(
+        name="customer.list",
+        path="/v1/customers",
+        scope="customers",
+        also=READERS,
+        summary="Customers",
+        summary_zh="客户列表",
+        question=CustomerList,
+        projection="customers",
+        rows=queries.customers,
+        key=(str, str),
+        columns=(
+            "customer_id",
+            "number",
+            "form",
+            "title",
+            "uscc",
+            "status",
+            "confirmed_until",
+            "grade",
+            "merged_into",
+            "version",
+        ),
+        kind="customer",
+    ),
+    Listing(
+        name="policy.list",
+        path="/v1/policies",
+        scope="policies",
+        also=("grants:read", *READERS),
+        summary="Policies",
+        summary_zh="政策列表",
+        question=PolicyList,
+        projection="policies",
+        rows=queries.policies,
+        key=(str,),
+        columns=("policy_id", "kind", "names", "status", "newest", "versions", "version"),
+    ),
+    Listing(
+        name="staff.list",
+        path="/v1/staff",
+        scope="staff",
+        also=READERS,
+        summary="Staff",
+        summary_zh="员工列表",
+        question=StaffList,
+        projection="staff",
+        rows=queries.staff,
+        key=(str, str),
+        columns=("staff_id", "number", "person", "level", "roles", "status", "deputy", "version"),
+    ),
+    DUTIES,
+)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *(operation for listing in LISTS for operation in _lists(listing)),
+    Operation(
+        name="compliance.duties_totals",
+        method="GET",
+        path="/v1/compliance/duties/totals",
+        scope="audit:read",
+        also=("grants:supervise",),
+        summary="How many cases have a breach of duties, in all and a pair of hands",
+        summary_zh="违反职责分离的案件数，合计及按组合",
+        query=Question,
+        answer="Each case once, and once in each pair that met in it.",
+        shows={"cases": 2, "pairs": dict.fromkeys(duty_breaches.PAIRS, 1)},
+        handle=duties,
+    ),
+    Operation(
+        name="projections.list",
+        method="GET",
+        path="/v1/projections",
+        scope="admin",
+        also=READERS,
+        summary="How far each read model has followed the log",
+        summary_zh="各读模型跟进日志的进度",
+        query=Question,
+        answer="`behind` is in events.",
+        shows={
+            "items": [
+                {
+                    "projection": "grants",
+                    "generation": 1,
+                    "fold": 1,
+                    "position": 41,
+                    "head": 41,
+                    "behind": 0,
+                }
+            ]
+        },
+        handle=projections,
+    ),
+)
