@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from api.importing.report import Report
 from api.keys import FieldSealer, KeyStore
 from api.provisioning import Database
 from tests.support import cluster
 from tests.support.doors import House, opened
-from tests.support.importing import Bench
+from tests.support.importing import Bench, Import, small_mapping
 from tests.support.keys import OCTOBER, SHORT_LIFE_SECONDS, emptied
 from tests.support.trade import Trade
 
@@ -92,3 +93,15 @@ def trade(house: House) -> Trade:
     made.catalogue()
     made.policy()
     return made
+
+
+@pytest.fixture
+def imported(bench: Bench, tmp_path: Path) -> Import:
+    """Imports a text or bytes as a file, with more lines of the small mapping."""
+
+    def run(data: str | bytes, **parts: str) -> Report:
+        path = tmp_path / "file"
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return bench.run(path, small_mapping(**parts))
+
+    return run

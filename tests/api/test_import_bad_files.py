@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from api.importing import intake
 from api.importing.faults import Unusable
-from api.importing.report import Report
 from domain.events.customer import CustomerRegistered
 from domain.events.grant import GrantRequested
-from tests.support.importing import WHOLE, Bench, rows, small_mapping, table
-
-Import = Callable[..., Report]
-
-
-@pytest.fixture
-def imported(bench: Bench, tmp_path: Path) -> Import:
-    """Imports a text or bytes as a file, with more lines of the mapping."""
-
-    def run(data: str | bytes, **parts: str) -> Report:
-        path = tmp_path / "file"
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-        return bench.run(path, small_mapping(**parts))
-
-    return run
+from tests.support.importing import WHOLE, Bench, Import, rows, small_mapping, table
 
 
 def cases_of(bench: Bench) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from api.provisioning import Database
 from domain.batches import StoredRow
 from domain.codec import decode
 from domain.events import Event
+from domain.grant_states import Grant
+from domain.grants import evolve
 from domain.ledger import Ledgers
 from projections.inline import FOLDS, InlineTables
 from tests.support.ledger import clock, new_id
@@ -169,6 +171,10 @@ def _written(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
+Import = Callable[..., Report]
+"""Imports a text or bytes as a file, with more lines of the small mapping."""
+
+
 class Fact(NamedTuple):
     """An event of the log, decoded."""
 
@@ -222,3 +228,15 @@ class Bench:
     def close(self) -> None:
         self.ledgers.close()
         self.keys.close()
+
+    def of_type(self, kind: type[Any]) -> list[Any]:
+        """Every event of a type, in the order of the log."""
+        return [fact.event for fact in self.facts() if isinstance(fact.event, kind)]
+
+    def grant(self) -> Grant:
+        """The only grant, folded."""
+        state: Grant | None = None
+        for fact in self.facts("grant."):
+            state = evolve(state, fact.event)  # pyright: ignore[reportArgumentType]
+        assert state is not None
+        return state
