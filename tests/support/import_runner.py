@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +29,7 @@ class Errand(NamedTuple):
 
 
 def main(text: str) -> None:
-    """Import, and print the report as JSON."""
+    """Import, and print the report as JSON, with the most memory this process ever had."""
     errand = msgspec.json.decode(text, type=Errand)
     keys = KeyStore(errand.keys, Path(errand.key_file))
     ledgers = Ledgers(errand.service, InlineTables(), clock)
@@ -40,7 +41,10 @@ def main(text: str) -> None:
         Path(errand.file),
         read_mapping(Path(errand.mapping)),
     )
-    sys.stdout.write(msgspec.json.encode(report.document()).decode())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak_kib = peak >> 10 if sys.platform == "darwin" else peak
+    document = report.document() | {"peak_rss_kib": peak_kib}
+    sys.stdout.write(msgspec.json.encode(document).decode())
     ledgers.close()
     keys.close()
 
