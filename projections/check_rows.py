@@ -15,7 +15,7 @@ import psycopg
 from domain.errors import Refused
 from domain.values import Instant
 from projections.checks import Decision, Material, Question, decide, require_ids
-from projections.material import PermissionRow, Right, Rows, Subject, right, subject
+from projections.material import EVER, PermissionRow, Right, Rows, Subject, right, subject
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 """The instant of an empty log."""
@@ -135,7 +135,9 @@ def gone(row: Sequence[Any] | None) -> tuple[Right, ...]:
     """Return what `GONE` answered: rights that are in force at no instant any more."""
     if row is None or row[0] is None:
         return ()
-    return tuple(right(one, (), ()) for one in _permissions.decode(row[0]))
+    never = {"valid_from": EVER, "valid_to": EVER}
+    found = (msgspec.structs.replace(one, **never) for one in _permissions.decode(row[0]))
+    return tuple(right(one, (), ()) for one in found)
 
 
 def decide_from(found: Loaded, question: Question, now: Instant) -> Decision:
