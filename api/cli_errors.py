@@ -14,6 +14,10 @@ OUT_OF_REACH: Final = ("database.", "keys.", "ledger.")
 """Codes that begin so say that nothing could be decided."""
 
 
+MISUSED: Final = frozenset({"check.bad_id", "position.not_reached", "clock.not_given"})
+"""Refusals that say the arguments are not right."""
+
+
 class Usage(Exception):
     """The arguments do not go together; `code` is under `usage` in the texts."""
 
@@ -65,8 +69,9 @@ def _of_domain(fault: Exception, code: str) -> Told | None:
     sentence = _template("faults", code, fault.params) or text(
         code, cli_texts.spoken(), fault.params
     )
-    exit_code = UNREACHABLE if code.startswith(OUT_OF_REACH) else FINDINGS
-    return Told(code, sentence, exit_code)
+    if code in MISUSED:
+        return Told(code, sentence, USAGE)
+    return Told(code, sentence, UNREACHABLE if code.startswith(OUT_OF_REACH) else FINDINGS)
 
 
 def _of_library(fault: Any) -> Told | None:

@@ -12,12 +12,13 @@ import typer
 from api.cli_errors import Usage
 from api.cli_help import Command, Group
 from api.cli_places import Places, claimed, tenant_of
-from api.cli_shown import FINE, Json, document, instant, line, pairs, plain, table
-from api.cli_texts import say, word
+from api.cli_shown import FINE, Json, document, instant, line, pairs, table
+from api.cli_texts import say, spoken, word
 
 if TYPE_CHECKING:
     from domain.grants import Grant
     from domain.ledger import Ledgers, Recorded
+    from domain.values import Names
 
 COMMON: Final = frozenset(
     {"at", "by", "on_behalf_of", "reason", "evidence", "imported", "terms", "policy", "case"}
@@ -118,6 +119,24 @@ class _Names:
         title = getattr(state, "title", None)
         return f"{word('kinds', kind)} {state.number}" + (f" {title}" if title else "")
 
+    def under(self, grant: Grant) -> tuple[str, list[str]]:
+        """Return what the kind and the actions of a grant are called in its policy's version."""
+        policy = self._ledgers.load(self._tenant, "policy", grant.policy.policy).state
+        version = None if policy is None else policy.versions.get(grant.policy.version)
+        if version is None:
+            return grant.terms.kind, list(grant.terms.actions)
+        body = version.body
+        called = {rule.action: _named(rule.names) for rule in body.actions}
+        actions = [
+            say("grant.action", name=called.get(one, one), action=one)
+            for one in grant.terms.actions
+        ]
+        return _named(body.names), actions
+
+
+def _named(names: Names) -> str:
+    return names.zh if spoken() == "zh" else names.en
+
 
 def _state(grant: Grant, stream: str, now: datetime, names: _Names) -> Iterator[tuple[str, object]]:
     from domain.grants import status_at
@@ -128,8 +147,10 @@ def _state(grant: Grant, stream: str, now: datetime, names: _Names) -> Iterator[
     yield say("grant.id"), stream
     yield say("grant.status"), word("statuses", status) + _irregular(grant)
     yield say("grant.grantee"), names.of(grant.grantee) if grant.grantee else ""
-    yield say("grant.kind"), say("grant.under", kind=terms.kind, version=grant.policy.version)
-    yield say("grant.actions"), ", ".join(terms.actions)
+    kind, actions = names.under(grant)
+    version = grant.policy.version
+    yield say("grant.kind"), say("grant.under", name=kind, kind=terms.kind, version=version)
+    yield say("grant.actions"), say("grant.comma").join(actions)
     yield (
         say("grant.scope"),
         "\n".join(
@@ -180,14 +201,18 @@ def _told(one: Recorded, names: _Names) -> tuple[object, str, str, int]:
     """Return a line of the timeline: when it happened, what, who, at which position."""
     event = one.event
     what = word("events", one.type)
-    details = ", ".join(_details(event))
+    details = say("grant.comma").join(
+        say("grant.field", name=name, value=value) for name, value in _details(event)
+    )
     who = names.of(event.by.ref)
     if event.on_behalf_of is not None:
         who = say("grant.for", who=who, principal=names.of(event.on_behalf_of.ref))
-    return event.at, f"{what} ({details})" if details else what, who, one.position
+    if details:
+        what = say("grant.line", what=what, details=details)
+    return event.at, what, who, one.position
 
 
-def _details(event: Any) -> Iterator[str]:
+def _details(event: Any) -> Iterator[tuple[str, str]]:
     """Codes, instants and ids of an event; a sealed text shows as what it is."""
     from domain.sealing import Sealed
 
@@ -195,14 +220,15 @@ def _details(event: Any) -> Iterator[str]:
         value = getattr(event, name)
         if name in COMMON or value is None or value == "" or name in ("number", "grantee"):
             continue
+        called = word("fields", name)
         if isinstance(value, Sealed):
-            yield f"{word('fields', name)}: {say('grant.sealed')}"
+            yield called, say("grant.sealed")
         elif isinstance(value, datetime):
-            yield f"{word('fields', name)}: {instant(value)}"
+            yield called, instant(value)
         elif name == "digest":
-            yield f"{word('fields', name)}: {value[:12]}…"
+            yield called, f"{value[:12]}…"
         elif name != "group":
-            yield f"{word('fields', name)}: {plain(value)}"
+            yield called, word("values", str(value))
     reason = event.reason
     if reason is not None:
-        yield f"{say('grant.reason')}: {reason.code or say('grant.sealed')}"
+        yield say("grant.reason"), reason.code or say("grant.sealed")

@@ -70,8 +70,7 @@ def _imported(
 
     read = read_mapping(mapping)
     places = Places()
-    with places.connection("migrator_database_url") as conn:
-        conn.execute("SET ROLE counterseal_owner")  # the list of tenants is the owner's
+    with places.connection() as conn:
         found = tenant_of(conn, tenant)
     with ExitStack() as stack:
         try:

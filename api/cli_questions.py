@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from api import cli_texts
 from api.cli_errors import Usage
-from api.cli_help import Command
+from api.cli_help import Command, Group
 from api.cli_places import Places, instant_of, party_of, tenant_of
-from api.cli_shown import FINDINGS, FINE, Json, document, pairs
+from api.cli_shown import FINDINGS, FINE, Json, document, line, pairs, table
 from api.cli_texts import say
 
 if TYPE_CHECKING:
@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT")]
 
 
+ACTS: Final = ("requested", "checked", "approved")
+DUTIES_PAGE: Final = 1_000
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("check", cls=Command)(check)
+    compliance = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    compliance.command("duties", cls=Command)(compliance_duties)
+    app.add_typer(compliance, name="compliance", cls=Group)
 
 
 def check(
@@ -124,3 +131,62 @@ def _as_lines(
         yield say("check.chain"), "\n".join(why.chain)
     if why.until is not None:
         yield say("check.until"), why.until
+
+
+def compliance_duties(
+    *,
+    pair: Annotated[str | None, typer.Option("--pair", metavar="PAIR")] = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> int:
+    """List each case in which one person had two hands, with the positions of the events."""
+    from projections.duty_breaches import PAIRS, Pair, breaches, totals
+
+    wanted: Pair | None = next((one for one in PAIRS if one == pair), None)
+    if pair is not None and wanted is None:
+        raise Usage("duties.pair", pair=pair, known=PAIRS)
+    found: list[dict[str, Any]] = []
+    with Places().connection() as conn:
+        known = tenant_of(conn, tenant)
+        after: Any = None
+        while True:
+            page = breaches(conn, known.id, pair=wanted, after=after, limit=DUTIES_PAGE)
+            found += page.items
+            if page.last is None:
+                break
+            after = page.last
+        counted = totals(conn, known.id)
+        numbers = _staff_numbers(conn, known.id)
+    if as_json:
+        shown = {"cases": counted.cases, "pairs": counted.pairs, "position": counted.position}
+        document({**shown, "items": found})
+        return FINDINGS if found else FINE
+    headings = [say(f"duties.{name}") for name in ("grant", "person", *ACTS)]
+    table(headings, [_breach(one, numbers) for one in found])
+    if found:
+        line()
+    line(say("duties.total", cases=counted.cases, position=counted.position))
+    for name, number in counted.pairs.items():
+        line(say("duties.count", pair=cli_texts.word("pairs", name), cases=number))
+    return FINDINGS if found else FINE
+
+
+def _breach(one: dict[str, Any], numbers: dict[str, str]) -> tuple[str, ...]:
+    """A case and a person: who they are, and at which positions they had which hand."""
+    parties: list[str] = one["parties"]
+    called = ", ".join(numbers.get(ref.partition(":")[2], ref) for ref in parties)
+    acts = [", ".join(map(str, one[act])) for act in ACTS]
+    return (str(one["number"] or one["grant_id"]), called, *acts)
+
+
+def _staff_numbers(conn: psycopg.Connection[Any], tenant: str) -> dict[str, str]:
+    """Return staff id -> number."""
+    with conn.transaction():
+        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+        rows = conn.execute(
+            "SELECT s.staff_id::text, s.number FROM staff s JOIN generations g"
+            " ON g.tenant_id = s.tenant_id AND g.projection = 'staff' AND g.live"
+            " AND g.generation = s.generation WHERE s.tenant_id = %s",
+            (tenant,),
+        ).fetchall()
+    return dict(rows)

@@ -71,6 +71,8 @@ def demo(*, host: Host = None, port: Port = None) -> int:
 
     places = Places()
     settings = _with(places.settings, host, port)
+    if settings.log_level == "info":  # a terminal is for the welcome, not for a line a request
+        settings = settings.model_copy(update={"log_level": "warning"})
     tried = sample.prepare(places)
 
     def ready(url: str | None) -> None:

@@ -12,6 +12,7 @@ from api.cli_places import Places, tenants
 from api.cli_shown import working
 from api.cli_tenants import create
 from api.cli_texts import Language, say
+from api.postgres import default_data_dir
 from api.postgres_host import locked, write_secret
 from domain.values import Party
 
@@ -52,6 +53,7 @@ class Tried(NamedTuple):
 
     folder: Path
     made: Made
+    elsewhere: Path | None  # the data directory, where it is not the usual one
 
 
 def prepare(places: Places) -> Tried:
@@ -67,7 +69,9 @@ def prepare(places: Places) -> Tried:
         if made is None:
             with working(say("demo.making")):
                 made = _make(places, folder)
-        return Tried(folder, made)
+        usual = default_data_dir().parent
+        here = places.settings.data_dir
+        return Tried(folder, made, None if here == usual else here)
 
 
 def _note(folder: Path) -> Path:
@@ -107,7 +111,8 @@ def _make(places: Places, folder: Path) -> Made:
 
 def welcome(tried: Tried, url: str, language: Language) -> str:
     """Return what to open and three things to try, each a line to paste into a shell."""
-    folder, made = tried
+    folder, made, elsewhere = tried
+    where = "" if elsewhere is None else f"COUNTERSEAL_DATA_DIR={elsewhere} "
     customer = f"customer:{made.customers['D-0001']}"
     check = msgspec.json.encode(
         {
@@ -143,7 +148,7 @@ def welcome(tried: Tried, url: str, language: Language) -> str:
         f"   {curl('compliance', '/v1/grants')}",
         "",
         say("demo.show"),
-        f"   .venv/bin/counterseal grant show {made.grants['suspended']} --tenant {TENANT}",
+        f"   {where}.venv/bin/counterseal grant show {made.grants['suspended']} --tenant {TENANT}",
         "",
         say("demo.keys", folder=folder),
         cli_texts.say("demo.end"),
