@@ -9,9 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+import psycopg
 import pytest
 
 from api.importing.report import Report, lines
@@ -32,9 +33,11 @@ from domain.events.grant import (
 from domain.events.staff import StaffAppointed
 from domain.grant_states import Grant
 from domain.grants import evolve
+from projections import duty_breaches
 from projections.check_reader import CheckReader
 from projections.checks import Question
 from projections.memory import Memory
+from projections.runner import Runner
 from tests.support.duties_oracle import PAIRS, broken_duties, rows_of_hands, totals
 from tests.support.importing import Bench, Fact, permits, permits_mapping
 from tests.support.ledger import clock
@@ -60,12 +63,21 @@ class Permits(NamedTuple):
     states: dict[str, Grant]
 
 
+def follow(database: Database) -> None:
+    """Let the read models catch up."""
+    runner = Runner(database.projector)
+    while runner.step():
+        pass
+    runner.close()
+
+
 @pytest.fixture(scope="module")
 def log(import_place: tuple[Database, Path]) -> Iterator[Permits]:
     """The permit log, imported once for all tests of this file."""
     path = permits()
     bench = Bench(*import_place)
     report = bench.run(path, permits_mapping())
+    follow(bench.database)
     facts = list(bench.facts())
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -213,30 +225,63 @@ def test_the_report_counts_broken_duties_as_the_second_program_does(log: Permits
 
 
 def test_duties_broken_then_are_found_case_by_case_with_their_positions(log: Permits) -> None:
-    """From the log alone, against the second program on the file alone."""
+    """The compliance query on the log, against the second program on the file alone."""
     oracle, rows = broken_duties(permits()), rows_of_hands(permits())
-    number_of = {fact.event.person: fact.event.number for fact in log.facts
-                 if isinstance(fact.event, StaffAppointed)}  # fmt: skip
-    acts: dict[type[Event], str] = {
-        GrantRequested: "requested", GrantChecked: "checked", GrantStageApproved: "approved",
-    }  # fmt: skip
-    found: dict[str, dict[tuple[str, str], set[str]]] = {}
-    for case, facts in log.grants.items():
-        hands: dict[str, set[str]] = defaultdict(set)
-        places: dict[str, set[int]] = defaultdict(set)
-        for fact in facts:
-            act = acts.get(type(fact.event))
-            if act is not None and fact.event.by.person is not None:
-                hands[act].add(number_of[fact.event.by.person])
-                assert fact.event.imported is not None
-                places[act].add(fact.event.imported.row)
-        assert places == rows[case]
-        pairs = {pair: hands[pair[0]] & hands[pair[1]] for pair in PAIRS}
-        broken = {pair: people for pair, people in pairs.items() if people}
-        if broken:
-            found[case] = broken
-    assert found == oracle
-    assert len(found) == 1230
+    facts = {fact.position: fact for fact in log.facts}
+    case_of = {facts[0].stream_id: case for case, facts in log.grants.items()}
+    number_of = {
+        fact.event.person: fact.event.number
+        for fact in log.facts
+        if isinstance(fact.event, StaffAppointed)
+    }
+    found: dict[str, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
+    with psycopg.connect(log.bench.database.service, autocommit=True) as conn:
+        for row in every_breach(conn, log.bench.tenant):
+            case, person = case_of[row["grant_id"]], number_of[row["person"]]
+            assert row["imported"]
+            assert row["number"] == log.states[case].number
+            for one, other in PAIRS:
+                if f"{one}_{other}" in row["pairs"]:
+                    found[case][one, other].add(person)
+            for act in ("requested", "checked", "approved"):
+                for position in row[act]:
+                    event = facts[position].event
+                    assert event.imported is not None
+                    assert event.imported.row in rows[case][act]
+                    assert event.by.person == row["person"]
+                theirs = {
+                    one.position
+                    for one in log.grants[case]
+                    if one.event.by.person == row["person"] and act_of(one.event) == act
+                }
+                assert set(row[act]) == theirs
+        counted = duty_breaches.totals(conn, log.bench.tenant)
+    assert {case: dict(pairs) for case, pairs in found.items()} == oracle
+    assert {**counted.pairs, "any": counted.cases} == totals(oracle)
+    assert counted.cases == 1230
+
+
+def every_breach(conn: psycopg.Connection[Any], tenant: str) -> Iterator[dict[str, Any]]:
+    """All pages of the query."""
+    after: Any = None
+    while True:
+        page = duty_breaches.breaches(conn, tenant, after=after, limit=500)
+        yield from page.items
+        if page.last is None:
+            return
+        after = page.last
+
+
+ACTS: dict[type[Event], str] = {
+    GrantRequested: "requested",
+    GrantChecked: "checked",
+    GrantStageApproved: "approved",
+}
+
+
+def act_of(event: Event) -> str | None:
+    """Which hand an event is, by its type."""
+    return ACTS.get(type(event))
 
 
 def test_checks_on_imported_permits_answer(log: Permits) -> None:
