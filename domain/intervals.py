@@ -8,12 +8,6 @@ Interval = tuple[Instant, Instant | None]
 Intervals = tuple[Interval, ...]
 
 
-def _earlier_end(one: Instant | None, other: Instant | None) -> Instant | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)
-
-
 def _is_empty(interval: Interval) -> bool:
     begin, end = interval
     return end is not None and end <= begin
@@ -39,7 +33,7 @@ def without(intervals: Intervals, begin: Instant, end: Instant | None = None) ->
         return intervals
     kept: list[Interval] = []
     for one, other in intervals:
-        kept.append((one, _earlier_end(other, begin)))
+        kept.append((one, begin if other is None else min(other, begin)))
         if end is not None:
             kept.append((max(one, end), other))
     return tuple(interval for interval in kept if not _is_empty(interval))

@@ -25,7 +25,7 @@ from domain.events.staff import (
     StaffHandedOver,
     StaffLevelChanged,
 )
-from domain.staff import Staff, StaffEvent
+from domain.staff import Deputy, Staff, StaffEvent
 from domain.values import Imported, Instant
 from domain.view import Claim
 from tests.support.given import (
@@ -96,6 +96,7 @@ def test_there_is_a_limit_to_the_customers_assigned(monkeypatch: pytest.MonkeyPa
     world = given(ADA, person("eve"), customer("a"), customer("b"))
     wanted = appoint(customers=("a", "b"))
     world.when(wanted, "ada").then_refused("staff.too_many_customers", limit=1)
+    world.when(appoint(customers=("a", "a")), "ada").then("staff.appointed.1")
 
 
 def test_standing_is_from_the_appointment_to_the_deactivation_and_again() -> None:
@@ -250,6 +251,23 @@ def test_changes_of_who_never_came_are_impossible_and_irregular_when_imported(
     state = members.evolve(None, replace(event, imported=FROM_BEFORE))
     assert state.irregular
     assert members.standing(state) == ()
+
+
+@pytest.mark.parametrize("event", OF_NOBODY)
+def test_no_verb_changes_who_left_but_their_customers_are_handed_over(event: StaffEvent) -> None:
+    left = Staff(status="deactivated", customers=("a",), deputy=Deputy("bob", NOW, NOW + days(1)))
+    if isinstance(event, StaffHandedOver):
+        assert members.evolve(left, event).customers == ()
+        return
+    for changed in (event, StaffDeputyEnded(at=NOW, by=BY)):
+        with pytest.raises(Impossible):
+            members.evolve(left, changed)
+
+
+def test_nobody_is_appointed_twice() -> None:
+    again = StaffAppointed(at=NOW, by=BY, person="p", number="1", level="x", roles=())
+    with pytest.raises(Impossible):
+        members.evolve(Staff(status="appointed"), again)
 
 
 def test_old_records_in_the_wrong_order_still_say_when_someone_stood() -> None:
