@@ -82,6 +82,10 @@ class LedgerDatastore(PostgresDatastore):
             0.0  # a lost server is asked again at the next use, never waited for
         )
 
+    def register_type_adapters(self) -> None:
+        """Do nothing: the library's composite type is for functions that are never turned on, and
+        making a tenant's ledger must not need a server that answers."""
+
 
 class LedgerRecorder(PostgresApplicationRecorder):
     """Records one tenant's events. Every inherited method that reads or writes is replaced: the
