@@ -16,6 +16,7 @@ from domain.events.grant import (
     GrantResumed,
     GrantSuspended,
 )
+from domain.supervising import MAX_HOLDS
 from tests.domain.grant_story import (
     in_effect,
     suspend,
@@ -134,3 +135,26 @@ def test_a_suspended_grant_ends_by_the_clock() -> None:
 def test_only_compliance_suspends(by: str) -> None:
     command = SuspendGrant(grant_id=GRANT, hold="h1")
     assert in_effect().refusal(command, by=by, reason=WHY) == "role.missing"
+
+
+@pytest.mark.parametrize("by", ["carl", "ann", "mia", "rules"])
+def test_only_compliance_confirms_and_resumes(by: str) -> None:
+    commands = (
+        ConfirmSuspension(grant_id=GRANT, hold="h1"),
+        ResumeGrant(grant_id=GRANT, hold="h1"),
+    )
+    for command in commands:
+        assert world_in("suspended").refusal(command, by=by, reason=WHY) == "role.missing"
+
+
+def test_a_hold_that_never_was_is_not_resumed() -> None:
+    command = ResumeGrant(grant_id=GRANT, hold="h7")
+    assert world_in("suspended").refusal(command, by="dora", reason=WHY) == "hold.unknown"
+
+
+def test_holds_have_a_limit() -> None:
+    world = in_effect()
+    for number in range(MAX_HOLDS):
+        suspend(world, f"h{number}")
+    command = SuspendGrant(grant_id=GRANT, hold="one-more")
+    assert world.refusal(command, by="dora", reason=WHY) == "hold.too_many"

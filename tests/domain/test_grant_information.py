@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from domain.commands.grants import AskInformation, RecordCheck
+from domain.commands.grants import AskInformation, ProvideInformation, RecordCheck
 from domain.errors import Refused
 from domain.events.grant import (
     GrantInformationProvided,
     GrantVerified,
 )
 from domain.events.policy import Verification
-from domain.events.staff import StaffAssignmentsChanged
+from domain.events.staff import StaffAssignmentsChanged, StaffRolesChanged
 from domain.sealing import Sealed
 from domain.values import Term
 from tests.domain.grant_story import (
@@ -142,6 +142,23 @@ def test_who_asks_for_information_gets_no_hand_in_the_case() -> None:
 def test_only_verifiers_and_approvers_ask_for_information(by: str, code: str) -> None:
     world = world_in("submitted")
     assert world.refusal(AskInformation(grant_id=GRANT), by=by) == code
+
+
+def test_an_approver_of_the_former_terms_may_provide_other_terms_and_has_asked_then() -> None:
+    world = world_in("pending_approval")
+    roles = StaffRolesChanged(at=world.now, by=staff("root"), roles=("requester", "approver"))
+    assigned = StaffAssignmentsChanged(at=world.now, by=staff("root"), customers=("shop",))
+    world.given("staff", "cora", roles, assigned)
+    ask(world, "carl")
+    command = ProvideInformation(grant_id=GRANT, actions=("advertise",))
+    assert world.run(command, by="cora")
+    assert world.grant.askers == {"p-ann", "p-cora"}
+
+
+def test_whoever_could_approve_the_open_stage_may_ask() -> None:
+    command = AskInformation(grant_id=GRANT)
+    assert world_in("pending_approval").refusal(command, by="dora") == "role.missing"
+    assert world_in("pending_last").run(command, by="dora")
 
 
 # --- time -----------------------------------------------------------------------------------------

@@ -313,6 +313,9 @@ def test_a_term_may_end_with_the_evidence_and_identity_it_rests_on() -> None:
     assert world.grant.terms.term.ends_at == ends
     assert world.grant.effect is not None
     assert world.grant.effect.ends_at == ends
+    unbound = World(body(verification=None, agreement=None))
+    request(unbound, evidence=(licence,), actions=("advertise",))
+    assert unbound.grant.terms.term.ends_at == ENDS
     gone = Evidence("business_licence", place="binder 7", ends_at=STARTS)
     assert refused(World(resting), evidence=(gone,), actions=("advertise",)) == "term.evidence_over"
     with_identity = World(resting)

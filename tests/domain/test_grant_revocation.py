@@ -155,6 +155,15 @@ def test_a_proposed_instant_that_passed_before_the_second_person_came_is_now() -
     assert event.effective_at == world.now
 
 
+def test_a_proposal_from_its_own_instant_is_not_backdated() -> None:
+    world = in_effect(body(**EASY, revocation_persons=2, backdate_days=0))
+    revoke(world, effective_at=world.now)
+    world.now += DAY
+    (event,) = world.run(ConfirmRevocation(grant_id=GRANT, case="c1"), by="carl")
+    assert isinstance(event, GrantRevoked)
+    assert event.effective_at == world.now
+
+
 def test_a_backdated_proposal_is_confirmed_within_the_bound_or_not_at_all() -> None:
     world = in_effect(body(**EASY, revocation_persons=2, backdate_days=3))
     world.now = T0 + 10 * DAY

@@ -53,6 +53,7 @@ from tests.domain.grant_world import (
     STARTS,
     T0,
     TEMPLATE,
+    WHY,
     World,
     body,
     member,
@@ -237,6 +238,20 @@ def test_a_reason_needs_a_code_or_a_text() -> None:
     world = world_in("pending_approval")
     command = RejectGrant(grant_id=GRANT)
     assert world.refusal(command, by="carl", reason=Reason()) == "reason.missing"
+
+
+def test_a_request_that_waits_for_nobodys_stage_is_rejected_by_an_approver() -> None:
+    world = World(body(verification=None, stages=()))
+    request(world)
+    command = RejectGrant(grant_id=GRANT)
+    assert world.refusal(command, by="dora", reason=WHY) == "role.missing"
+    assert world.run(command, by="cora", reason=WHY)
+
+
+@pytest.mark.parametrize(("by", "code"), [("sue", "member.missing"), ("cleo", "member.missing")])
+def test_only_who_signs_for_a_party_declines_for_it(by: str, code: str) -> None:
+    command = DeclineGrant(grant_id=GRANT, party="grantee")
+    assert world_in("approved").refusal(command, by=by) == code
 
 
 def test_an_approver_takes_their_approval_back_and_may_give_it_again() -> None:
