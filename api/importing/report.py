@@ -199,7 +199,9 @@ def _refused(report: Report, language: Language) -> Iterator[str]:
 def fault_line(fault: Fault, language: Language) -> str:
     """Return where and why a row was refused, in a sentence."""
     place = word("fault.column" if fault.column else "fault.line", language, **fault._asdict())
-    return f"{place}: {word(fault.code, language)} ({fault.code})"
+    return word(
+        "fault.told", language, place=place, why=word(fault.code, language), code=fault.code
+    )
 
 
 def _more(count: int, language: Language) -> Iterator[str]:

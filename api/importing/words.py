@@ -20,7 +20,7 @@ def words() -> dict[str, dict[str, str]]:
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
 
 
-def word(code: str, language: Language, **params: Any) -> str:
+def word(code: str, language: Language, /, **params: Any) -> str:
     """Return the text of a code; one that is not an import's own is looked up with the doors'."""
     found = words().get(code)
     if found is None:
