@@ -17,6 +17,7 @@ from api.layers import STREAM_SECONDS, Doors, Limits, header
 from api.problems import language_of, problem
 from api.routes import operations_table
 from api.routes.operations import Endpoint, Operation
+from api.routing import Index
 from api.settings import Settings
 from api.wiring import Services
 from domain.errors import Refused
@@ -45,23 +46,18 @@ def create_app(services: Services) -> Served:
         openapi_url=None,
         redirect_slashes=False,
         lifespan=_lifespan_of(services),
-        exception_handlers={HTTPException: _framework_fault, Exception: _framework_fault},
+        exception_handlers={HTTPException: _framework_fault},
     )
-    api.router.routes[:] = [_route(services, one) for one in _hottest_first(operations)]
+    api.router.routes[:] = [_route(services, one) for one in operations]
     limits = Limits(
         services.settings.body_bytes,
         services.settings.deadline_seconds,
         {EVIDENCE_PATH: (EVIDENCE_LIMIT_BYTES, STREAM_SECONDS)},
     )
-    served = Served(api, limits, services.measures)
+    # The framework is asked only where no operation is: it answers 404 and 405, and the lifespan.
+    served = Served(Index(api.router.routes, api), limits, services.measures)
     served.operations = operations
     return served
-
-
-def _hottest_first(operations: Sequence[Operation]) -> list[Operation]:
-    """Routes are tried one after another: what is asked a thousand times a second comes first."""
-    hot = {"access.evaluate", "access.check"}
-    return sorted(operations, key=lambda one: one.name not in hot)
 
 
 def _route(services: Services, operation: Operation) -> Route:
@@ -70,7 +66,6 @@ def _route(services: Services, operation: Operation) -> Route:
         Endpoint(services, operation),
         methods=[operation.method],
         name=operation.name,
-        max_body_size=None,
     )
 
 

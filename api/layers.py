@@ -86,8 +86,8 @@ class Exchange:
             if self._request_id is not None:
                 headers.append((b"x-request-id", self._request_id))
             message["headers"] = headers
-            if self.timeout is not None:
-                self.timeout.reschedule(asyncio.get_running_loop().time() + STREAM_SECONDS)
+        elif message.get("more_body", False) and self.timeout is not None:
+            self.timeout.reschedule(asyncio.get_running_loop().time() + STREAM_SECONDS)
         await self._send(message)
 
 
@@ -118,7 +118,10 @@ class Doors:
             took = time.perf_counter() - started
             operation = scope.get("counterseal.operation", "none")
             self._measures.answered(operation, exchange.status, took)
-            log.info(
+            # What went well is counted, and the log tells of commands; a line each costs more than
+            # a check. Who wants them all asks for the level `debug`.
+            tell = log.info if exchange.status >= 400 else log.debug
+            tell(
                 "answered",
                 operation=operation,
                 method=scope["method"],

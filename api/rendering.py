@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -56,32 +56,52 @@ def shown(value: Any, field: str = "", show: Show = masked) -> Any:
 
     Empty fields of structs are left out. The text of a reason stands under `reason`.
     """
-    match value:
-        case None | str() | int() | float():
-            return value
-        case datetime():
-            return instant(value)
-        case Sealed():
-            return show(value, field)
-        case msgspec.Struct():
-            return _struct(value, field, show)
-        case Mapping():
-            pairs = cast(Mapping[Any, Any], value)
-            return {str(name): shown(one, field, show) for name, one in pairs.items()}
-        case set() | frozenset():
-            return sorted(shown(one, field, show) for one in cast(Iterable[Any], value))
-        case _:
-            return [shown(one, field, show) for one in cast(Iterable[Any], value)]
+    kind = cast(type[Any], type(value))
+    if kind in _PLAIN:
+        return value
+    render = _RENDERERS.get(kind)
+    if render is None:
+        render = _RENDERERS[kind] = _renderer(kind)
+    return render(value, field, show)
 
 
-def _struct(value: msgspec.Struct, field: str, show: Show) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
-    for name, written in names:
-        one = getattr(value, name)
-        if one is not None and one != () and one != {}:
+_PLAIN: Final = frozenset({type(None), bool, int, float, str})
+
+
+def _renderer(kind: type[Any]) -> _Render:
+    """Return what shows values of a type; asked once a type."""
+    if issubclass(kind, datetime):
+        return lambda value, _field, _show: instant(value)
+    if issubclass(kind, Sealed):
+        return lambda value, field, show: show(value, field)
+    if issubclass(kind, msgspec.Struct):
+        return _struct(kind)
+    if issubclass(kind, Mapping):
+        return lambda value, field, show: {
+            str(name): shown(one, field, show) for name, one in value.items()
+        }
+    if issubclass(kind, set | frozenset):
+        return lambda value, field, show: sorted(shown(one, field, show) for one in value)
+    return lambda value, field, show: [shown(one, field, show) for one in value]
+
+
+def _struct(kind: type[msgspec.Struct]) -> _Render:
+    pairs = tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+
+    def render(value: Any, field: str, show: Show) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, written in pairs:
+            one = getattr(value, name)
+            if one is None or one == () or one == {}:
+                continue
             found[written] = shown(one, field if name == "text" and field else name, show)
-    return found
+        return found
+
+    return render
+
+
+_Render = Callable[[Any, str, Show], Any]
+_RENDERERS: Final[dict[type[Any], _Render]] = {}
 
 
 def event(recorded: Recorded, show: Show = masked) -> dict[str, Any]:

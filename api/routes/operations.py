@@ -65,7 +65,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 class Call:
     """One request, as an operation sees it."""
 
-    __slots__ = ("_caller", "language", "operation", "receive", "scope", "send", "services")
+    __slots__ = ("_caller", "operation", "receive", "scope", "send", "services")
 
     def __init__(
         self,
@@ -80,7 +80,6 @@ class Call:
         self.scope = scope
         self.receive = receive
         self.send = send
-        self.language: Language = language_of(header(scope, b"accept-language"))
         self._caller: Caller | None = None
 
     @property
@@ -89,6 +88,11 @@ class Call:
         if self._caller is None:
             raise Refused("login.missing")
         return self._caller
+
+    @property
+    def language(self) -> Language:
+        """The language the caller prefers."""
+        return language_of(header(self.scope, b"accept-language"))
 
     @property
     def tenant(self) -> str:
