@@ -78,9 +78,9 @@ class LedgerDatastore(PostgresDatastore):
                 "prepare_threshold": 0,
             }
         )
-        self.pool.reconnect_timeout = (
-            0.0  # a lost server is asked again at the next use, never waited for
-        )
+        # For as long as anyone waits for a connection the server is asked again: who asked while
+        # it was down is served when it is back, not after a whole timeout.
+        self.pool.reconnect_timeout = POOL_TIMEOUT_S
 
     def register_type_adapters(self) -> None:
         """Do nothing: the library's composite type is for functions that are never turned on, and
