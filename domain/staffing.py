@@ -61,11 +61,11 @@ def unstaffable(stages: Sequence[Stage], people: Sequence[Candidate]) -> Unstaff
     each person whom the matching of all of them needs. A requester it does not need takes nothing.
     """
     places = _places(stages, people)
-    filled = _fill(places, without=None)
+    filled = _fill(places, apart=frozenset())
     if len(filled) < len(places):
         return _first_empty(places, filled)
     for requester in sorted(set(filled.values())):
-        refilled = _fill(places, without=requester)
+        refilled = _fill(places, apart=frozenset({requester}))
         if len(refilled) < len(places):
             return _first_empty(places, refilled)
     return None
@@ -86,14 +86,14 @@ def _places(stages: Sequence[Stage], people: Sequence[Candidate]) -> list[_Place
     return places
 
 
-def _fill(places: Sequence[_Place], without: str | None) -> dict[int, str]:
+def _fill(places: Sequence[_Place], apart: frozenset[str]) -> dict[int, str]:
     """Return place -> person, as many places as possible, earlier places first (Kuhn's algorithm).
 
     A place once filled stays filled, perhaps by another person.
     """
     taken: dict[str, int] = {}
     for number in range(len(places)):
-        _seat(places, number, taken, {without} if without is not None else set())
+        _seat(places, number, taken, set(apart))
     return {number: person for person, number in taken.items()}
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.commands.policies import PublishPolicy
 from domain.events.policy import Group, PolicyApproved, PolicyDrafted, PolicySubmitted, Stage
-from domain.staffing import Candidate, Unstaffable, eligible, unstaffable
+from domain.staffing import Candidate, Unstaffable, unstaffable
 from tests.support.given import (
     NAMES,
     NOW,
@@ -45,12 +45,19 @@ people = st.lists(
 )
 
 
+def suits(who: str, group: Group, staffed: list[Candidate]) -> bool:
+    return any(
+        one.person == who and group.role in one.roles and one.level in (group.levels or LEVELS)
+        for one in staffed
+    )
+
+
 def can_be_filled(wanted: list[Stage], staffed: list[Candidate]) -> bool:
     """Try every way of giving the places to different people."""
     places = [g for stage in wanted for g in stage.groups for _ in range(g.number)]
     persons = sorted({one.person for one in staffed})
     return any(
-        all(who in eligible(group, staffed) for who, group in zip(chosen, places, strict=True))
+        all(suits(who, group, staffed) for who, group in zip(chosen, places, strict=True))
         for chosen in permutations(persons, len(places))
     )
 
@@ -94,6 +101,19 @@ def test_one_person_in_two_groups_fills_one_place() -> None:
     wanted = one_stage(Group("approver"), Group("compliance"))
     assert unstaffable(wanted, both) == Unstaffable("one", "compliance", 1, 0)
     assert unstaffable(wanted, [*both, *team("p3")]) is None
+
+
+def test_a_group_of_one_level_is_filled_by_people_of_that_level() -> None:
+    wanted = one_stage(Group("approver", 1, ("senior",)))
+    juniors = [Candidate(word, frozenset({"approver"}), "junior") for word in ("p1", "p2")]
+    assert unstaffable(wanted, juniors) == Unstaffable("one", "approver", 1, 0)
+    assert unstaffable(wanted, team("p3", "p4")) is None
+
+
+def test_what_is_told_of_a_group_counts_its_own_stage_only() -> None:
+    shared = Group("approver", 2)
+    wanted = [Stage("one", NAMES, (shared,)), Stage("two", NAMES, (shared,))]
+    assert unstaffable(wanted, team("p1", "p2", "p3")) == Unstaffable("two", "approver", 2, 0)
 
 
 def test_one_person_does_not_approve_in_two_stages() -> None:
