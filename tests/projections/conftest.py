@@ -4,8 +4,9 @@ model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,14 +14,25 @@ import pytest
 
 from api.provisioning import Database
 from domain.ledger import Ledgers
-from projections import inline, models
+from projections import inline, models, queries
 from projections.check_rows import check_once, gone_once
 from projections.checks import Decision, Explanation, Question
 from projections.inline import InlineTables
+from projections.runner import Runner
 from tests.projections.facts import day
+from tests.support import cluster
 from tests.support.ledger import make_ledgers, make_tenant
 
 FOLDS = dict(inline.FOLDS) | dict(models.FOLDS)
+
+
+@pytest.fixture(scope="session")
+def database(run_directory: Path) -> Iterator[Database]:
+    """A database of this folder's own: workers look for whatever tenant is behind."""
+    made = cluster.new_database(run_directory)
+    yield made
+    assert made.admin is not None
+    cluster.drop(made.admin, made.name)
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +93,21 @@ class Asker:
 @pytest.fixture
 def ask(service: psycopg.Connection[Any], tenant: str) -> Asker:
     return Asker(service, tenant)
+
+
+@pytest.fixture
+def follow(
+    database: Database, tenant: str, service: psycopg.Connection[Any]
+) -> Iterator[Callable[[], int]]:
+    """Brings the tenant's read models to its head; returns the position."""
+    runner = Runner(database.projector)
+
+    def catch_up() -> int:
+        found = service.execute("SELECT position FROM ledgers WHERE tenant_id = %s", (tenant,))
+        head: int = (found.fetchone() or (0,))[0]
+        while min(queries.reached(service, tenant, name) for name in models.FOLDS) < head:
+            runner.step()
+        return head
+
+    yield catch_up
+    runner.close()
