@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from typing import Any
 import pytest
 
 from api.cli import main
-from api.importing import words
+from api.importing import intake, words
 from api.importing.faults import Unusable
 from api.importing.mapping import parse_mapping
 from api.provisioning import Database
 from api.settings import DATABASE_URLS
-from tests.support.importing import WHOLE, Bench, rows, small_text, table
+from tests.support.importing import ROOT, WHOLE, Bench, rows, small_text, table
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -169,4 +170,27 @@ def test_every_word_is_there_in_both_languages_with_the_same_facts() -> None:
             for language, text in found.items()
         }
         assert facts["zh"] == facts["en"], code
-        assert any("\u4e00" <= sign <= "\u9fff" for sign in found["zh"]), code
+        assert not found["zh"].isascii(), code
+
+
+def test_every_reason_that_an_import_gives_has_a_text() -> None:
+    sources = [*(ROOT / "api" / "importing").glob("*.py"), ROOT / "domain/commands/imports.py"]
+    sources.append(ROOT / "api" / "cli_import.py")
+    given = {
+        code
+        for path in sources
+        for code in re.findall(r"\"(import\.[a-z_]+)\"|'(import\.[a-z_]+)'", path.read_text())
+        for code in code
+        if code
+    }
+    assert len(given) > 30
+    assert given - words.words().keys() == set()
+
+
+@pytest.mark.parametrize("name", ["importing.md", "importing.zh-CN.md"])
+def test_the_mapping_in_the_manual_is_one(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    assert parse_mapping(example.encode()).source == "old-system"
+    for limit in (intake.MAX_CASE_STEPS, intake.MAX_STEP_NAMES, intake.MAX_SCOPES):
+        assert f"| {limit:,} |" in text
