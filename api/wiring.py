@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -85,29 +86,36 @@ class Services:
     """Everything that the doors stand on, one a process. `close` ends it in the right order."""
 
     def __init__(self, settings: Settings, where: Addresses) -> None:
+        """Open what does not need the serving event loop.
+
+        Raises what `check_database` and `KeyStore.check` raise; nothing stays open then.
+        """
         check_database(where.service)
         self.settings = settings
         self.measures = Measures()
-        self.threads = Threads(settings.threads)
-        self.keys = KeyStore(where.keys, settings.key_file)
-        self.keys.check()
-        self.sealer = FieldSealer(self.keys)
-        self.evidence = EvidenceStore(settings.evidence_folder, self.keys)
-        self.ledgers = Ledgers(where.service, InlineTables(), clock)
-        self.ledgers.pool.open()  # does not wait; whoever asks first does
-        self.access_log = AccessLog(self.ledgers.pool, self.threads)
-        self.gate = Gate(
-            self.ledgers.pool,
-            self.keys,
-            self.ledgers,
-            self.threads,
-            self.access_log,
-            settings.requests_a_key,
-        )
-
-        self._reader = CheckReader(where.service)
-        self.memory = Memory(self._reader, now=clock, monotonic=time.monotonic)
         self._decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+        with ExitStack() as opened:
+            self.keys = opened.enter_context(KeyStore(where.keys, settings.key_file))
+            self.keys.check()
+            self.sealer = FieldSealer(self.keys)
+            self.evidence = EvidenceStore(settings.evidence_folder, self.keys)
+            self.ledgers = Ledgers(where.service, InlineTables(), clock)
+            opened.callback(self.ledgers.close)
+            self.ledgers.pool.open()  # does not wait; whoever asks first does
+            self.threads = Threads(settings.threads)
+            opened.callback(self.threads.close)
+            self.access_log = AccessLog(self.ledgers.pool, self.threads)
+            self.gate = Gate(
+                self.ledgers.pool,
+                self.keys,
+                self.ledgers,
+                self.threads,
+                self.access_log,
+                settings.requests_a_key,
+            )
+            self._reader = CheckReader(where.service)
+            self.memory = Memory(self._reader, now=clock, monotonic=time.monotonic)
+            self._opened = opened.pop_all()
 
     def decoder(self, shape: type[Any]) -> msgspec.json.Decoder[Any]:
         """Return the decoder of a body's shape."""
@@ -132,9 +140,7 @@ class Services:
 
     def close(self) -> None:
         """Let what was accepted be written, then close every connection."""
-        self.threads.close()
-        self.ledgers.close()
-        self.keys.close()
+        self._opened.close()
 
 
 def open_services(settings: Settings) -> Services:

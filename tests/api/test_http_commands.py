@@ -304,3 +304,47 @@ def test_a_tenant_with_a_given_clock_takes_instants_from_the_caller(house: House
     root = firm.first_administrator(at=datetime(2020, 1, 1, tzinfo=UTC))
     made = root.done("/v1/persons", {}, counterseal_at="2020-06-01T08:00:00+08:00")
     assert made["events"][0]["at"] == "2020-06-01T00:00:00Z"
+
+
+def test_a_member_acts_for_their_customer_and_for_no_other(trade: Trade) -> None:
+    customer, other = trade.customer("member-1"), trade.customer("member-2")
+    person = trade["admin"].done("/v1/persons", {"full_name": "Dealer"})["id"]
+    trade["verifier"].done(
+        f"/v1/customers/{customer}/members", {"person": person, "acts": ["request"]}
+    )
+    dealer = trade.member("dealer", customer, person)
+
+    def ask(grantee: str) -> tuple[int, str]:
+        body = {
+            "grantee": f"customer:{grantee}",
+            "kind": "dealership",
+            "actions": ["sell"],
+            "scope": {"territory": ["CN/32"], "product": ["tea"]},
+            "term": {"days": 30},
+        }
+        answer = dealer.post("/v1/grants", body)
+        return answer.status_code, answer.json().get("code", "")
+
+    assert ask(customer) == (201, "")
+    assert ask(other) == (403, "member.missing")
+
+
+def test_a_deputy_acts_on_behalf_and_the_event_says_so(trade: Trade) -> None:
+    root, principal = trade["root"], trade.staff["compliance"]
+    deputy = trade.appoint("deputy", "requester")
+    until = "2999-01-01T00:00:00Z"
+    root.done(f"/v1/staff/{principal}/deputy", {"deputy": trade.staff["deputy"], "until": until})
+    customer = trade.customer("deputised")
+    body = BECAUSE | {"on_behalf_of": f"staff:{principal}"}
+    alone = deputy.post(f"/v1/customers/{customer}/block", BECAUSE)
+    assert (alone.status_code, alone.json()["code"]) == (403, "role.missing")
+    blocked = deputy.done(f"/v1/customers/{customer}/block", body)
+    (event,) = blocked["events"]
+    assert event["by"]["ref"] == f"staff:{trade.staff['deputy']}"
+    assert event["on_behalf_of"] == {
+        "ref": f"staff:{principal}",
+        "person": trade.people["compliance"],
+    }
+    wrong = BECAUSE | {"on_behalf_of": f"staff:{trade.staff['approver']}"}
+    answer = deputy.post(f"/v1/customers/{customer}/unblock", wrong)
+    assert (answer.status_code, answer.json()["code"]) == (403, "actor.not_deputy")

@@ -1,6 +1,7 @@
 """What holds for every operation: keys, scopes, headers, documents, texts."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -242,3 +243,21 @@ def test_commands_carry_the_headers_that_the_document_asks_for() -> None:
         assert isinstance(operation, CommandOperation)
         assert operation.method == "POST"
         assert operation.kind in {"catalogue", "person", "staff", "customer", "policy", "grant"}
+
+
+def test_the_openapi_document_holds_together(house: House) -> None:
+    document = house.send("GET", "/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    text = json.dumps(document)
+    for ref in set(re.findall(r'"\$ref": "#/([^"]+)"', text)):
+        found = document
+        for step in ref.split("/"):
+            found = found[step]
+        assert found, ref
+    for path, verbs in document["paths"].items():
+        for verb, one in verbs.items():
+            places = set(re.findall(r"\{(\w+)\}", path))
+            named = {p["name"] for p in one["parameters"] if p.get("in") == "path"}
+            assert places == named, path
+            success = {status for status in one["responses"] if status.startswith("2")}
+            assert len(success) == 1, (verb, path)
