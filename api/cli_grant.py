@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from domain.values import Names
 
 COMMON: Final = frozenset(
-    {"at", "by", "on_behalf_of", "reason", "evidence", "imported", "terms", "policy", "case"}
-)
+    {
+        "at", "by", "on_behalf_of", "reason", "evidence", "imported", "terms", "policy", "case",
+        "number", "grantee", "group", "lapses_at",
+    }
+)  # fmt: skip
 """Fields that a line of the timeline shows elsewhere or not at all."""
 
 
@@ -218,7 +221,7 @@ def _details(event: Any) -> Iterator[tuple[str, str]]:
 
     for name in event.__struct_fields__:
         value = getattr(event, name)
-        if name in COMMON or value is None or value == "" or name in ("number", "grantee"):
+        if name in COMMON or value is None or value == "":
             continue
         called = word("fields", name)
         if isinstance(value, Sealed):
@@ -227,7 +230,7 @@ def _details(event: Any) -> Iterator[tuple[str, str]]:
             yield called, instant(value)
         elif name == "digest":
             yield called, f"{value[:12]}…"
-        elif name != "group":
+        else:
             yield called, word("values", str(value))
     reason = event.reason
     if reason is not None:
