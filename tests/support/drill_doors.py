@@ -32,7 +32,7 @@ from domain.events.policy import PolicyBody
 from domain.ledger import Outcome, Submission
 from domain.values import Party
 from domain.view import Command
-from tests.support.drill_worker import PATIENCE_S, Answer, WorkerGone
+from tests.support.drill_worker import PATIENCE_S, Answer, NotThere, WorkerGone
 from tests.support.world import World
 
 SERVE = ("-m", "api.cli", "serve", "--only", "doors", "--port", "0", "--json")
@@ -147,8 +147,11 @@ class Service:
             connection.request(method, path, data, sent)
             answer = connection.getresponse()
             found = answer.read()
-        except (OSError, http.client.HTTPException) as fault:
+        except ConnectionRefusedError as fault:
             self._forget()
+            raise NotThere(repr(fault)) from fault
+        except (OSError, ValueError, AttributeError, http.client.HTTPException) as fault:
+            self._forget()  # the last two: closed under our hands, by whoever killed it
             raise WorkerGone(repr(fault)) from fault
         received = time.monotonic()
         document = json.loads(found) if found else None
@@ -167,7 +170,6 @@ class Service:
         known = getattr(self._connections, "one", None)
         if known is not None:
             known.close()
-            self._opened.remove(known)
             self._connections.one = None
 
     def command(self, submission: Submission) -> Said:

@@ -42,10 +42,11 @@ class Mark(Command, frozen=True, kw_only=True):
         return self.person
 
     def decide(self, view: View) -> None:
-        if view.person(self.person) is None:
-            view.record("person", self.person, [PersonRegistered(**stamp(view.act))])
+        known = view.person(self.person)
+        if known is None:
+            known = view.record("person", self.person, [PersonRegistered(**stamp(view.act))])
         login = Sealed(self.person, "k", b"box")
-        account = f"{self.name}/{view.given.command_id}"
+        account = f"{self.name}/{len(known.accounts)}"
         event = AccountLinked(**stamp(view.act), account=account, issuer="drill", login=login)
         view.record("person", self.person, [event])
 

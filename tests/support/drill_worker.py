@@ -43,6 +43,10 @@ class WorkerGone(Exception):
     """The process ended before it answered."""
 
 
+class NotThere(WorkerGone):
+    """There was no process to send it to: nothing of it was sent."""
+
+
 class Host:
     """What lives in the process; functions called there get it first."""
 
