@@ -19,8 +19,8 @@ def named(document: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("path", "test"), sorted(set(named("guarantees.md"))))
 def test_a_promise_is_held_by_a_test_that_is_there(path: str, test: str) -> None:
     tree = ast.parse((ROOT / path).read_text())
-    functions = ast.FunctionDef | ast.AsyncFunctionDef
-    assert test in {node.name for node in ast.walk(tree) if isinstance(node, functions)}
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert test in {node.name for node in found}
 
 
 def test_both_languages_promise_the_same() -> None:

@@ -60,7 +60,7 @@ def test_the_service_role_may_not(database: Database, tenant: str, attempt: str)
     with psycopg.connect(database.service) as conn:
         conn.execute("SELECT set_config('counterseal.tenant', %s, false)", (tenant,))
         with pytest.raises(InsufficientPrivilege):
-            conn.execute(ATTEMPTS[attempt])
+            conn.execute(ATTEMPTS[attempt].encode())
 
 
 @pytest.mark.parametrize("role", ["service", "projector", "auditor"])
@@ -70,9 +70,9 @@ def test_without_a_tenant_nothing_is_seen(
 ) -> None:
     del tenant
     with psycopg.connect(getattr(database, role)) as conn:
-        assert conn.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        assert conn.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() == (0,)
         conn.execute("SELECT set_config('counterseal.tenant', '', true)")
-        assert conn.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        assert conn.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() == (0,)
 
 
 def test_another_tenant_s_rows_are_not_seen(database: Database, tenant: str) -> None:
@@ -102,7 +102,7 @@ def test_the_owner_may_not_change_the_log_either(
         conn.execute("SET ROLE counterseal_owner")
         conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
         with pytest.raises(InsufficientPrivilege, match="append-only"):
-            conn.execute(deed.format(table))
+            conn.execute(deed.format(table).encode())
 
 
 def test_with_the_guard_off_the_same_deed_succeeds(database: Database, tenant: str) -> None:

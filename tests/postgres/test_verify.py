@@ -137,8 +137,10 @@ def test_a_forged_time_of_a_whole_batch_is_named(
 ) -> None:
     for table, column in (("events", "position"), ("batches", "first_position")):
         owner.execute(
-            f"UPDATE {table} SET recorded_at = recorded_at - interval '1 day'"
-            f" WHERE tenant_id = %s AND {column} = 7",
+            (
+                f"UPDATE {table} SET recorded_at = recorded_at - interval '1 day'"
+                f" WHERE tenant_id = %s AND {column} = 7"
+            ).encode(),
             (tenant,),
         )
     found = codes(verify(database.auditor, tenant))

@@ -110,7 +110,9 @@ def staff(
     return Fact("staff", word, (appointed, *then))
 
 
-def deputy_set(deputy: str, *, from_: Instant | None = None, until: Instant | None = None) -> StaffDeputySet:
+def deputy_set(
+    deputy: str, *, from_: Instant | None = None, until: Instant | None = None
+) -> StaffDeputySet:
     """The principal set a deputy a day ago, for two days unless said otherwise."""
     return StaffDeputySet(
         at=NOW - days(1),
@@ -154,7 +156,9 @@ def checked(
     )
 
 
-def confirmed(by: str = "bob", *, at: Instant | None = None, until: Instant | None = None) -> CustomerConfirmed:
+def confirmed(
+    by: str = "bob", *, at: Instant | None = None, until: Instant | None = None
+) -> CustomerConfirmed:
     """The customer was confirmed nine days ago, for a year from now unless said otherwise."""
     return CustomerConfirmed(
         at=at or NOW - days(9), by=staff_party(by), until=until or NOW + days(365)
