@@ -39,8 +39,20 @@ class Streams(Protocol):
         ...
 
 
+class Blocks(Exception):
+    """This has to ask a database, and the caller cannot wait here."""
+
+
 class Hashes(Protocol):
     """What is needed of `api.keys.KeyStore`."""
+
+    def at_hand(self, tenant: str, subject: str | None = None) -> bool:
+        """Return whether a key is in memory."""
+        ...
+
+    def fingerprint(self, tenant: str, data: bytes) -> bytes:
+        """Return what tells a repeated request from another."""
+        ...
 
     def keyed_hash(self, tenant: str, kind: str, value: str) -> bytes:
         """Return 32 bytes, equal for values that are the same to a person."""
@@ -56,7 +68,11 @@ class Files(Protocol):
 
 
 class Edge:
-    """Makes what one command carries. Its methods may ask the databases: not for the event loop."""
+    """Makes what one command carries.
+
+    Its methods may ask the databases. One that is not `patient` never does: it raises `Blocks`
+    where it would have to, and the command is made again by one that is.
+    """
 
     def __init__(
         self,
@@ -66,7 +82,10 @@ class Edge:
         hashes: Hashes,
         sealer: Sealer,
         files: Files,
+        *,
+        patient: bool = True,
     ) -> None:
+        self._patient = patient
         self.tenant = tenant
         self.by = by
         self.command_id = new_id()
@@ -81,6 +100,8 @@ class Edge:
 
     def sealed(self, text: str, field: str, stream_id: str, subject: str) -> Sealed:
         """Return a text sealed for one field of an event on a stream."""
+        if not (self._patient or self._hashes.at_hand(self.tenant, subject)):
+            raise Blocks
         context = Context(self.tenant, stream_id, self.command_id, field)
         return self._sealer.seal(subject, text, context)
 
@@ -90,10 +111,22 @@ class Edge:
 
     def hash(self, kind: str, value: str) -> bytes:
         """Return the keyed hash under which a value is claimed."""
+        self._need_hash_key()
         return self._hashes.keyed_hash(self.tenant, kind, value)
+
+    def fingerprint(self, data: bytes) -> bytes:
+        """Return what tells a repeated request from another under the same key."""
+        self._need_hash_key()
+        return self._hashes.fingerprint(self.tenant, data)
+
+    def _need_hash_key(self) -> None:
+        if not (self._patient or self._hashes.at_hand(self.tenant)):
+            raise Blocks
 
     def claimed(self, kind: str, value: str) -> str | None:
         """Return the stream that claimed a value."""
+        if not self._patient:
+            raise Blocks
         return self._streams.claim(self.tenant, kind, self.hash(kind, value))
 
     def state(self, kind: str, stream_id: str) -> Any:
@@ -104,6 +137,8 @@ class Edge:
         """
         found = self._streams.ledger(self.tenant).recall(kind, stream_id)
         if found is None or found.state is None:
+            if not self._patient:
+                raise Blocks
             found = self._streams.load(self.tenant, kind, stream_id)
         if found.state is None:
             raise Refused(f"{kind}.unknown", **{kind: stream_id})
@@ -192,6 +227,8 @@ class Edge:
         """Hash and size of a stored file come from the store, never from a body."""
         if given.file is None:
             return Evidence(given.kind, place=given.place, ends_at=given.ends_at)
+        if not self._patient:
+            raise Blocks
         stored = self._files.find(self.tenant, subject, given.file)
         return Evidence(
             given.kind,

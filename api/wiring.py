@@ -124,9 +124,11 @@ class Services:
             found = self._decoders[shape] = msgspec.json.Decoder(shape)
         return found
 
-    def edge(self, tenant: str, by: Party) -> Edge:
-        """Return what makes one command of this party."""
-        return Edge(tenant, by, self.ledgers, self.keys, self.sealer, self.evidence)
+    def edge(self, tenant: str, by: Party, *, patient: bool = True) -> Edge:
+        """Return what makes one command of this party; not patient, it never asks a database."""
+        return Edge(
+            tenant, by, self.ledgers, self.keys, self.sealer, self.evidence, patient=patient
+        )
 
     async def begin(self) -> None:
         """Open what lives in the event loop that serves: the memory of checks and its reader."""

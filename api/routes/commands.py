@@ -12,7 +12,7 @@ import msgspec
 
 from api import bodies, rendering
 from api.bodies import Malformed
-from api.edge import Edge
+from api.edge import Blocks, Edge
 from api.ids import is_id
 from api.problems import Answered, problem
 from api.routes.operations import Call, Operation, answered, as_refused
@@ -95,7 +95,10 @@ async def _handled(call: Call) -> Answered:
         data = b"{}"  # nothing is needed and nothing was sent
     deed = bodies.decode(call.services.decoder(operation.body), data)
     for draw in range(NUMBER_DRAWS):
-        submission = await call.work(_prepare, call, operation, asked, deed, data)
+        try:  # mostly all is in memory: then no thread is needed
+            submission = _prepare(call, operation, asked, deed, data, patient=False)
+        except Blocks:
+            submission = await call.work(_prepare, call, operation, asked, deed, data)
         try:
             outcome = await _submit(call, submission)
             return _answer(call, operation, submission, outcome)
@@ -107,11 +110,17 @@ async def _handled(call: Call) -> Answered:
 
 
 def _prepare(
-    call: Call, operation: CommandOperation, asked: Asked, deed: Any, data: bytes
+    call: Call,
+    operation: CommandOperation,
+    asked: Asked,
+    deed: Any,
+    data: bytes,
+    *,
+    patient: bool = True,
 ) -> Submission:
-    """Make the command: ids, sealed texts, claims. May block."""
+    """Make the command: ids, sealed texts, claims. Blocks, or raises `Blocks` where not patient."""
     services, caller = call.services, call.caller
-    edge = services.edge(caller.tenant, caller.party)
+    edge = services.edge(caller.tenant, caller.party, patient=patient)
     made = operation.make(edge, call, deed, asked.at)
     path: str = call.scope["path"]
     request = framed(operation.method.encode(), path.encode(), call.scope["query_string"], data)
@@ -120,7 +129,7 @@ def _prepare(
         deed,
         caller=caller.name,
         key=asked.key,
-        fingerprint=services.keys.fingerprint(caller.tenant, request),
+        fingerprint=edge.fingerprint(request),
         subject=made.subject,
         expected_version=asked.expected_version,
         dry_run=asked.dry_run,
