@@ -82,6 +82,7 @@ def _added(stream_id: str, position: int, event: Event, after: Grant) -> Hands |
             "case_id": after.case,
             "position": position,
             "person": party.person,
+            "number": after.number,
             "act": act,
             "stage": event.stage if isinstance(event, GrantStageApproved) else None,
             "at": event.at,

@@ -108,14 +108,10 @@ _HANDS: Final = (
     " AND h.void IS NULL"
 )
 _BREACHES: Final = sql.SQL(
-    " SELECT b.*, (SELECT g.number FROM grants g WHERE g.tenant_id = current_tenant()"
-    " AND g.generation = (SELECT generation FROM generations WHERE tenant_id = current_tenant()"
-    " AND projection = 'grants' AND live) AND g.grant_id = b.grant_id) AS number"
-    " FROM (SELECT h.grant_id, h.case_id, coalesce(r.root, h.person) AS person,"
+    " SELECT h.grant_id, h.case_id, coalesce(r.root, h.person) AS person, max(h.number) AS number,"
     " array_agg(DISTINCT h.party) AS parties, {requested} AS requested, {checked} AS checked,"
     " {approved} AS approved, bool_and(h.imported) AS imported" + _HANDS + "{behind}"
-    " GROUP BY 1, 2, 3 HAVING count(DISTINCT h.act) > 1{wanted} ORDER BY 1, 2, 3"
-    " LIMIT %(limit)s) b ORDER BY b.grant_id, b.case_id, b.person"
+    " GROUP BY 1, 2, 3 HAVING count(DISTINCT h.act) > 1{wanted} ORDER BY 1, 2, 3 LIMIT %(limit)s"
 )
 _BEHIND: Final = sql.SQL(
     " AND h.grant_id >= %(grant_id)s::uuid AND (h.grant_id, h.case_id, coalesce(r.root, h.person))"

@@ -146,10 +146,10 @@ def _type(name: str) -> sql.SQL:
 _UPSERTS: Mapping[str, sql.Composed] = {model.name: _upsert(model) for model in STREAM_MODELS}
 
 _HANDS = sql.SQL(
-    "INSERT INTO hands (tenant_id, generation, grant_id, case_id, position, person, act, stage, at,"
-    " party, imported)"
+    "INSERT INTO hands (tenant_id, generation, grant_id, case_id, position, person, number, act,"
+    " stage, at, party, imported)"
     " SELECT %s, %s, r.* FROM json_to_recordset(%s::json) AS r(grant_id uuid, case_id text,"
-    " position bigint, person text, act text, stage text, at timestamptz, party text,"
+    " position bigint, person text, number text, act text, stage text, at timestamptz, party text,"
     " imported boolean)"
 )
 _VOID = sql.SQL(

@@ -34,7 +34,7 @@ CREATE TABLE grants (
 CREATE INDEX grants_grantee ON grants (tenant_id, generation, grantee, grant_id);
 CREATE INDEX grants_status ON grants (tenant_id, generation, status, grant_id);
 CREATE INDEX grants_kind ON grants (tenant_id, generation, kind, grant_id);
-CREATE INDEX grants_number ON grants (tenant_id, generation, number);
+CREATE INDEX grants_number ON grants (tenant_id, generation, number, grant_id);
 CREATE INDEX grants_due ON grants (tenant_id, generation, due_at, grant_id) WHERE due_at IS NOT NULL;
 
 CREATE TABLE customers (
@@ -115,6 +115,7 @@ CREATE TABLE hands (
     case_id    text NOT NULL,
     position   bigint NOT NULL,
     person     text NOT NULL,
+    number     text NOT NULL,
     act        text NOT NULL CHECK (act IN ('requested', 'checked', 'approved')),
     stage      text,
     at         timestamptz NOT NULL,

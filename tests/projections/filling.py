@@ -1,0 +1,64 @@
+"""Thousands of rows of one tenant in every table that hot queries ask, put there by force."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+MANY = 4_000
+EVERY = 40
+"""MANY / EVERY rows share a value of each filter."""
+
+TABLES = (
+    "permissions", "standings", "aliases", "points", "batches", "grants", "customers", "policies",
+    "staff", "hands",
+)  # fmt: skip
+
+_TERRITORY = '{"territory": ["CN"], "product": ["tea"]}'
+_SAID = {
+    "permissions": "1, to_id(i), 1, '2026-01-01Z', '2030-01-01Z', 10, NULL,"
+    " 'customer:' || to_id(i), 'G' || i, 'dealership', '{sell}', '" + _TERRITORY + "',"
+    " to_id(0), 1, NULL, '[]'",
+    "standings": "1, 'customer:' || to_id(i), '2026-01-01Z', '2030-01-01Z', 1, NULL",
+    "points": "1, 'territory', 'CN/' || i, '-infinity', 'infinity', 5, NULL, '{}',"
+    """ '{"product": "tea"}'""",
+    "batches": "100 + i, 1, '2026-01-01Z'::timestamptz + i * interval '1 s', '', '', '{}'",
+    "grants": "1, to_id(i), 1, i, '2026-01-01Z', 'G' || i, 'customer:' || i %% %(e)s,"
+    " 'kind' || i %% %(e)s, 'status' || i %% %(e)s, 1, '{sell}', '{}', '', 1, 'c', NULL, NULL,"
+    " NULL, NULL, NULL, '2026-01-01Z'::timestamptz + i * interval '1 hour', 0, NULL, false",
+    "customers": "1, to_id(i), 1, i, '2026-01-01Z', 'C' || i, 'organization', 'title' || i,"
+    " 'key' || i, NULL, 'status' || i %% %(e)s, NULL, NULL, NULL, NULL, 0, false",
+    "policies": "1, to_id(i), 1, i, '2026-01-01Z', 'kind' || i, '{}', 1, 'status' || i %% %(e)s,"
+    " '[]', false",
+    "staff": "1, to_id(i), 1, i, '2026-01-01Z', 'S' || i, 'p' || i, 'a', '{}', '{}',"
+    " 'appointed', NULL, NULL, NULL, false",
+    "hands": "1, to_id(i / 2), 'c', i, 'p' || i / 2, 'G',"
+    " CASE i %% 2 WHEN 0 THEN 'requested' ELSE 'checked' END, NULL, '2026-01-01Z', 's', false,"
+    " NULL",
+}
+"""Columns after the tenant, for the i-th row."""
+
+
+def fill(conn: psycopg.Connection[Any], tenant: str) -> None:
+    """Fill the tables, MANY rows each, as a superuser; no statistics are taken.
+
+    Every second customer was merged into the next one. The log goes from position 101 to 100 +
+    MANY.
+    """
+    given = {"t": tenant, "n": MANY, "e": EVERY}
+    conn.execute(
+        "CREATE FUNCTION to_id(i bigint) RETURNS uuid LANGUAGE sql IMMUTABLE RETURN"
+        " ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid"
+    )
+    for table in TABLES:
+        conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")  # pyright: ignore[reportArgumentType]
+    for table, said in _SAID.items():
+        statement = f"INSERT INTO {table} SELECT %(t)s, {said} FROM generate_series(1, %(n)s) i"
+        conn.execute(statement, given)  # pyright: ignore[reportArgumentType]
+    conn.execute(
+        "INSERT INTO aliases SELECT %(t)s, 1, 'customer:' || to_id(i), 'customer:' || to_id(i + 1),"
+        " '2026-02-01Z', 5, NULL FROM generate_series(1, %(n)s, 2) i",
+        given,
+    )
+    conn.execute("UPDATE ledgers SET position = 100 + %(n)s WHERE tenant_id = %(t)s", given)
