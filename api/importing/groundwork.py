@@ -216,7 +216,7 @@ class Groundwork:
             asked, at = case.asked, case.first.at
             customer_id = site.namer.id(instant(at), "customer", asked.grantee)
             self._spool.run(
-                "INSERT OR IGNORE INTO customers VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO customers VALUES (?, ?, ?, ?, ?, 0)",
                 asked.grantee,
                 customer_id,
                 asked.title,

@@ -186,9 +186,8 @@ class Intake:
         missing or too many before it, from the right. Else, where the rows of a case stand
         together, it is the case before or after. Where they do not, it could be any: then nothing
         is written."""
-        for row, line, before, after, left, right in list(
-            self._spool.each("SELECT * FROM lost ORDER BY row")
-        ):
+        lost = self._spool.each("SELECT * FROM lost ORDER BY row")
+        for row, line, before, after, left, right in lost:
             near = {number for number in (before, after) if number is not None}
             named = {number for number in map(self._known, (left, right)) if number is not None}
             if not named and not self._spool.grouped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -68,7 +69,9 @@ def run_import(
     The whole file is read before anything is written. It can be interrupted anywhere and run again:
     what is written is known by its key and not written twice, and the log is in the end the same as
     of one run. Raises `Unusable` where the file or the mapping cannot be used (nothing is written),
-    `Refused` with a code of `FATAL` where the ledger cannot go on, `OSError` of the file."""
+    `Refused` with a code of `FATAL` where the ledger cannot go on, `OSError` of the file.
+
+    Rows wait in a temporary file without a name, which goes with the process."""
     spool = Spool({name: step.event for name, step in mapping.steps.items()})
     try:
         now = ledgers.now(tenant)
@@ -81,6 +84,8 @@ def run_import(
             site.at = max(now, instant(spool.one("SELECT coalesce(max(at), 0) FROM steps")))
         run = _Run(site, mapping, spool, tell or _quiet, on_fault or _quiet)
         return run.write(rows)
+    except sqlite3.Error as fault:
+        raise Unusable("import.no_room", fault=str(fault)) from fault
     finally:
         spool.close()
 
@@ -186,8 +191,20 @@ class _Run:
             return there
         claim = Claim(GRANT_NUMBER, site.hash(GRANT_NUMBER, told.grant.number), told.grant_id)
         grant = Facts("grant", told.grant_id, told.events, (claim,))
-        facts = (grant,) if customer.facts is None else (customer.facts, grant)
+        facts = (grant,)
+        if customer.facts is not None and self._to_be_told(case.asked.grantee):
+            facts = (customer.facts, grant)
         return site.submit(facts, key=key, fingerprint=fingerprint)
+
+    def _to_be_told(self, grantee: str) -> bool:
+        """Tell whether a customer's record goes with this case.
+
+        It goes with every case of the customer, as the first one that is written makes it; a dry
+        run makes none, so there it is counted with the first."""
+        if not self._site.dry_run:
+            return True
+        told = "UPDATE customers SET told = 1 WHERE number = ? AND told = 0"
+        return self._spool.run(told, grantee) == 1
 
     def _number(self, case: Case) -> str:
         """Return the case's grant number; drawn again where the file has it already."""

@@ -30,7 +30,7 @@ CREATE TABLE lost (row INTEGER PRIMARY KEY, line INTEGER NOT NULL, before INTEGE
 CREATE TABLE people (name TEXT PRIMARY KEY, staff TEXT NOT NULL, person TEXT NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE customers (number TEXT PRIMARY KEY, id TEXT NOT NULL, title TEXT NOT NULL,
-    at INTEGER NOT NULL, row INTEGER NOT NULL) WITHOUT ROWID;
+    at INTEGER NOT NULL, row INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE numbers (number TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE events (step TEXT PRIMARY KEY, event TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -95,6 +95,7 @@ class Spool:
 
     def __init__(self, events: Mapping[str, str]) -> None:
         """`events`: what each step is; a step that is not there is a note."""
+        # One thread uses it; what an exception leaves half read is thrown away in any.
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.execute(f"PRAGMA cache_size = -{PAGES_KIB}")
         self._db.execute("PRAGMA temp_store = FILE")

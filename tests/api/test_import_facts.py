@@ -135,7 +135,9 @@ def test_cases_of_one_grantee_share_its_record(
     path = tmp_path / "shared"
     path.write_text(text)
     mapping = parse_mapping(small_text().replace("customer:{case}", "customer:{where}").encode())
+    dry = bench.run(path, mapping, dry_run=True)
     report = bench.run(path, mapping)
+    assert (dry.made, dry.events) == (report.made, report.events)
     assert report.cases.written == 3
     assert [one.number for one in bench.of_type(CustomerRegistered)] == ["CN/31"]
     assert len({one.grantee for one in bench.of_type(GrantRequested)}) == 1
