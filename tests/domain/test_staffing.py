@@ -113,7 +113,7 @@ def test_a_group_of_one_level_is_filled_by_people_of_that_level() -> None:
 def test_what_is_told_of_a_group_counts_its_own_stage_only() -> None:
     shared = Group("approver", 2)
     wanted = [Stage("one", NAMES, (shared,)), Stage("two", NAMES, (shared,))]
-    assert unstaffable(wanted, team("p1", "p2", "p3")) == Unstaffable("two", "approver", 2, 0)
+    assert unstaffable(wanted, team("p1", "p2", "p3")) == Unstaffable("two", "approver", 2, 1)
 
 
 def test_one_person_does_not_approve_in_two_stages() -> None:
