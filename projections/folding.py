@@ -103,6 +103,13 @@ class Fold:
             self._row(stored)
         return page
 
+    def refused(self, stored: Stored, fault: Exception) -> Page:
+        """Return the page of one event that the database does not take: a quarantine."""
+        model = _MODEL_OF.get(stream_kind(stored.type))
+        self._quarantine(stored, duties.NAME if model is None else model.name, fault)
+        self._page.position = stored.position
+        return self._page
+
     def remember(self) -> None:
         """Keep the states for the next page; to be called once the page is committed."""
         for stream_id, folded in self._states.items():
@@ -134,12 +141,16 @@ class Fold:
                     raise NewerEvent(self._tenant, stored.position, fault.name) from fault
 
     def _apply(self, stored: Stored) -> bool:
-        """Fold one event; tell whether its stream has a new state."""
+        """Fold one event and take its hands; tell whether its stream has a new state."""
         event = self._evolve(stored)
         if event is None:
             return False
         after = self._states[stored.stream_id].state
-        found = duties.hands(stored.stream_id, stored.position, event, after)
+        try:
+            found = duties.hands(stored.stream_id, stored.position, event, after)
+        except Exception as fault:  # noqa: BLE001  (as in `_evolve`)
+            self._quarantine(stored, duties.NAME, fault)
+            return False
         if found is not None:
             self._page.add(found)
         return True
@@ -156,7 +167,7 @@ class Fold:
             after = evolve(kind, before.state, event)
         except UnknownEvent:
             raise
-        except Exception as fault:  # noqa: BLE001  (whatever it is: this stream stops, all others go on)
+        except Exception as fault:  # noqa: BLE001  (whatever it is: this stream stops, others go on)
             model = _MODEL_OF.get(kind)
             self._quarantine(stored, kind if model is None else model.name, fault)
             return None
@@ -171,7 +182,7 @@ class Fold:
         folded = self._states[stored.stream_id]
         try:
             values = model.row(folded.state)
-        except Exception as fault:  # noqa: BLE001  (as above)
+        except Exception as fault:  # noqa: BLE001  (as in `_evolve`)
             self._quarantine(stored, model.name, fault)
             return
         self._page.rows[model.name][stored.stream_id] = {

@@ -80,6 +80,7 @@ class Runner:
         self._conn: Conn | None = None
         self._woken = threading.Event()
         self._ready: list[str] = []
+        self._most: dict[str, int] = {}
 
     def wake(self) -> None:
         """Hint, from any thread, that there is something to do."""
@@ -112,10 +113,8 @@ class Runner:
         if not self._ready:
             cursor = conn.execute(_BEHIND, (*self._folds, TENANTS))
             self._ready = [row[0] for row in cursor.fetchall()]
-        while (
-            self._ready
-        ):  # a page each in turn: one that is far behind does not keep others waiting
-            done = self._advance(conn, self._ready.pop(0))
+        while self._ready:  # a page each in turn: who is far behind does not keep others waiting
+            done = self._turn(conn, self._ready.pop(0))
             if done:
                 return done
         return 0
@@ -138,8 +137,30 @@ class Runner:
             )
         return self._conn
 
-    def _advance(self, conn: Conn, tenant: str) -> int:
-        """Claim what is behind, apply the next page of those that are furthest behind."""
+    def _turn(self, conn: Conn, tenant: str) -> int:
+        """Apply a page; where the database takes a value of it for none, half of it, until the
+        event is found.
+        """
+        most = self._most.pop(tenant, self._page)
+        while True:
+            try:
+                done = self._advance(conn, tenant, most)
+            except (psycopg.DataError, psycopg.IntegrityError) as fault:
+                if most == 1:
+                    return self._advance(conn, tenant, 1, unwritable=fault)
+                most = max(1, most // 2)
+            else:
+                if most < self._page:
+                    self._most[tenant] = most * 2
+                return done
+
+    def _advance(
+        self, conn: Conn, tenant: str, most: int, unwritable: psycopg.Error | None = None
+    ) -> int:
+        """Claim what is behind, apply the next page of those that are furthest behind.
+
+        `unwritable`: the one event of the page cannot be written; its stream goes into quarantine.
+        """
         with conn.transaction():
             claimed = conn.execute(_CLAIM, (*self._folds, UUID(tenant))).fetchall()
             if not claimed:
@@ -148,11 +169,11 @@ class Runner:
             start = min(row[2] for row in claimed)
             held = [Held(*row[:3]) for row in claimed if row[2] == start]
             stop = min([row[2] for row in claimed if row[2] > start] + [row[3] for row in claimed])
-            parameters = (UUID(tenant), start + 1, stop, min(self._page, stop - start))
+            parameters = (UUID(tenant), start + 1, stop, min(most, stop - start))
             cursor = conn.cursor(binary=True).execute(_EVENTS, parameters)
             events = [Stored(*row) for row in cursor.fetchall()]
             fold = Fold(conn, tenant, start, self._states)
-            page = fold.page(events)
+            page = fold.page(events) if unwritable is None else fold.refused(events[0], unwritable)
             apply(conn, tenant, held, page)
         # Remembered only now: had the commit failed, these states would be ahead of the checkpoint.
         fold.remember()

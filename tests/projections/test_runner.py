@@ -347,6 +347,33 @@ def test_an_order_of_events_that_cannot_be_is_quarantined_too(
     assert found == [(position, "event.impossible")]
 
 
+def test_an_event_the_database_does_not_take_is_found_in_its_page_and_quarantined(
+    ledgers: Ledgers,
+    database: Database,
+    tenant: str,
+    projector: psycopg.Connection[Any],
+    runner: Callable[..., Runner],
+) -> None:
+    policy = facts.policy(ledgers, tenant)
+    grantee = facts.customer(ledgers, tenant)
+    grants = [
+        facts.grant(ledgers, tenant, grantee, policy, SCOPE, number=f"G{n}") for n in range(9)
+    ]
+    with superuser(database) as conn:  # a number with a character that no column takes
+        conn.execute(
+            "UPDATE events SET data = convert_to(replace(convert_from(data, 'UTF8'), '\"G4\"',"
+            " '\"G\\u0000\"'), 'UTF8') WHERE tenant_id = %s AND type = 'grant.requested.1'",
+            (tenant,),
+        )
+    follow(runner(), database, tenant)
+    with projector.transaction():
+        projector.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+        found = projector.execute("SELECT stream_id::text, projection, code FROM quarantined")
+        assert found.fetchall() == [(grants[4], "grants", "event.not_applied")]
+        kept = projector.execute("SELECT grant_id::text, version FROM grants").fetchall()
+    assert set(kept) == {(one, 5) for one in grants if one != grants[4]}
+
+
 def test_an_event_of_a_newer_release_stops_the_worker_and_skips_nothing(
     ledgers: Ledgers,
     database: Database,
