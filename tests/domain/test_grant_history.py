@@ -19,14 +19,20 @@ from domain.events import EVENTS
 from domain.events.common import Event
 from domain.events.grant import (
     GrantActivated,
+    GrantApprovalRetracted,
     GrantApproved,
     GrantChecked,
     GrantExpired,
     GrantLapsed,
     GrantRejected,
     GrantRequested,
+    GrantResumed,
+    GrantRevocationCancelled,
     GrantRevocationProposed,
     GrantRevoked,
+    GrantSigned,
+    GrantSuspended,
+    GrantSuspensionConfirmed,
     GrantVerified,
 )
 from domain.grant_states import EFFECTIVE, OPEN
@@ -117,6 +123,36 @@ def _impossible(grant: Grant | None, event: Any) -> bool:
     except Impossible:
         return True
     return False
+
+
+BY = {"at": T0 + 20 * DAY, "by": staff("dora")}
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        ("suspended", GrantResumed(**BY, hold="another")),
+        ("suspended", GrantSuspensionConfirmed(**BY, hold="another")),
+        ("suspended", GrantSuspended(**BY, hold="h1")),
+        ("revocation_requested", GrantRevocationCancelled(**BY, case="another")),
+        ("revocation_requested", GrantRevocationProposed(**BY, case="another")),
+        (
+            "revocation_requested",
+            GrantRevoked(**BY, origin="customer", effective_at=T0 + 20 * DAY, case="another"),
+        ),
+        (
+            "active",
+            GrantRevoked(**BY, origin="customer", effective_at=T0 + 20 * DAY, case="c1"),
+        ),
+        ("pending_approval", GrantApprovalRetracted(**BY, stage="regional")),
+        ("half_signed", GrantSigned(**BY, party="grantee", digest="0" * 64)),
+    ],
+)
+def test_an_event_about_something_else_than_there_is_is_impossible(
+    state: str, event: GrantEvent
+) -> None:
+    with pytest.raises(Impossible):
+        evolve(world_in(state).grant, event)
 
 
 @pytest.mark.parametrize("state", sorted(set(REACH) - {"none"}))
@@ -218,8 +254,9 @@ def test_an_effect_after_the_end_is_a_new_one() -> None:
     grant = folded([asked(), rejected, took_effect(T0 + 2 * DAY)])
     assert grant.irregular
     assert status_at(grant, LATE) == "active"
-    again = folded([asked(), took_effect(T0), revoked(T0 + DAY), took_effect(T0 + 2 * DAY)])
-    assert in_force(again) == ((T0 + 2 * DAY, None, 1),)
+    for later in (T0 + DAY, T0 + 2 * DAY):
+        again = folded([asked(), took_effect(T0), revoked(T0 + DAY), took_effect(later)])
+        assert in_force(again) == ((later, None, 1),)
 
 
 def test_a_rejection_of_what_is_in_effect_ends_it() -> None:

@@ -34,6 +34,7 @@ from domain.events.grant import (
     GrantVerificationFailed,
 )
 from domain.events.policy import Agreement
+from domain.sealing import Sealed
 from domain.terms import agreement_digest
 from domain.values import Reason, Term, Terms
 from tests.domain.grant_story import (
@@ -280,6 +281,9 @@ def test_a_note_says_something_and_comes_from_someone_concerned() -> None:
     assert world.refusal(NoteGrant(grant_id=GRANT), by="ann") == "note.empty"
     world.add_customer("rival", {"rex": ("request",)})
     note = NoteGrant(grant_id=GRANT, label="called")
+    spoken = NoteGrant(grant_id=GRANT, label="called the shop")
+    assert world.refusal(spoken, by="ann") == "code.malformed"
+    assert world.run(NoteGrant(grant_id=GRANT, text=Sealed("shop", "key", b"box")), by="ann")
     assert world.refusal(note, by=member("rex", "customer:rival")) == "member.missing"
     for by in ("sue", "idle", "rules"):
         assert world.run(note, by=by)
