@@ -132,6 +132,8 @@ class Flight:
             if given.expected_version is not None and main.version != given.expected_version:
                 raise Refused("version.moved", expected=given.expected_version, found=main.version)
             given.command.decide(view)
+            if given.dry_run:
+                self._require_unclaimed(view)
         except UnknownEvent as fault:
             pending.refuse(Refused("ledger.other_release", event=fault.name))
             return
@@ -164,6 +166,13 @@ class Flight:
             for new in pending.view.events:
                 laid = (new.kind, Loaded(new.version, new.after), number)
                 self._overlay[new.stream_id] = laid
+
+    def _require_unclaimed(self, view: View) -> None:
+        """Refuse what the append would find taken: a dry run asks for no claim, it only looks."""
+        for claim in view.claims:
+            owner = self._ledger.records.claimed_by(claim.kind, claim.keyed_hash)
+            if owner is not None and owner != claim.stream_id:
+                raise Refused("claim.taken", kind=claim.kind)
 
     def _instant(self, given: Submission) -> datetime:
         if given.at is None:

@@ -165,7 +165,8 @@ def _answer(
     stream = submission.command.stream_id
     if happened and operation.created:  # repeated, the id is the one made the first time
         stream = next(one.stream_id for one in outcome.events if one.kind == operation.kind)
-    at = outcome.events[-1].event.at if happened else call.services.ledgers.now(call.tenant)
+    decided_at = submission.at or call.services.ledgers.now(call.tenant)
+    at = outcome.events[-1].event.at if happened else decided_at
     document = {
         "result": result,
         "id": stream,

@@ -117,6 +117,9 @@ def test_a_claim_is_given_once(ledgers: Ledgers, other: Ledgers, tenant: str) ->
     say(ledgers, tenant, Register(person=first, claims=claim))
     with refused("claim.taken"):
         say(other, tenant, Register(person=second, claims=claim))
+    with refused("claim.taken"):
+        say(other, tenant, Register(person=second, claims=claim), dry_run=True)
+    assert say(other, tenant, Register(person=first, claims=claim), dry_run=True).status == "would"
     assert other.claim(tenant, "uscc", b"\x01" * 32) == first
     assert ledgers.load(tenant, "person", second).version == 0
 
