@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from hashlib import sha256
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -83,9 +84,9 @@ class Groundwork:
         A crash between any two of its commands leaves what is complete in itself."""
         self._catalogue()
         self._policy = self._lay_policy()
-        people = self._spool.people()
-        while chunk := list(islice(people, PEOPLE)):
-            self._people(chunk)
+        with closing(self._spool.people()) as people:
+            while chunk := list(islice(people, PEOPLE)):
+                self._people(chunk)
         return self._policy
 
     def _write(self, facts: Sequence[Facts], command_id: str | None = None) -> None:
@@ -233,9 +234,8 @@ class Groundwork:
         }
 
     def _customer(self, number: str, keyed_hash: bytes, known: str | None) -> Customer:
-        customer_id, title, at, row = next(
-            self._spool.each("SELECT id, title, at, row FROM customers WHERE number = ?", number)
-        )
+        asked = "SELECT id, title, at, row FROM customers WHERE number = ?"
+        [(customer_id, title, at, row)] = self._spool.each(asked, number)
         if known not in (None, customer_id):
             return Customer(str(known), None)
         claim = Claim(CUSTOMER_NUMBER, keyed_hash, customer_id)

@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Final
 
 from api.importing.faults import MAX_CELL, BadCell, Fault, Unusable
@@ -186,22 +187,21 @@ class Intake:
         missing or too many before it, from the right. Else, where the rows of a case stand
         together, it is the case before or after. Where they do not, it could be any: then nothing
         is written."""
-        lost = self._spool.each("SELECT * FROM lost ORDER BY row")
-        for row, line, before, after, left, right in lost:
-            near = {number for number in (before, after) if number is not None}
-            named = {number for number in map(self._known, (left, right)) if number is not None}
-            if not named and not self._spool.grouped:
-                raise Unusable("import.case_unreadable", line=line, row=row)
-            certain = named & near if self._spool.grouped else named
-            for number in certain or named | near:
-                self._spool.break_case(number)
+        with closing(self._spool.each("SELECT * FROM lost ORDER BY row")) as lost:
+            for row, line, before, after, left, right in lost:
+                near = {number for number in (before, after) if number is not None}
+                named = {number for number in map(self._known, (left, right)) if number is not None}
+                if not named and not self._spool.grouped:
+                    raise Unusable("import.case_unreadable", line=line, row=row)
+                certain = named & near if self._spool.grouped else named
+                for number in certain or named | near:
+                    self._spool.break_case(number)
 
     def _known(self, case: str | None) -> int | None:
         if case is None:
             return None
-        for (number,) in self._spool.each("SELECT no FROM cases WHERE name = ?", case):
-            return number
-        return None
+        found = list(self._spool.each("SELECT no FROM cases WHERE name = ?", case))
+        return found[0][0] if found else None
 
     def _find_repeated(self) -> None:
         """Refuse each row whose step id an earlier row has."""

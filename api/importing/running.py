@@ -6,6 +6,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -164,18 +165,21 @@ class _Run:
         goes on behind it."""
         ground = Groundwork(self._site, self._mapping, self._spool, self._count)
         teller = Teller(self._mapping, self._site.namer, ground.lay())
-        found = self._spool.cases()
-        while chunk := list(islice(found, CHUNK)):
-            customers = ground.customers(chunk)
-            known = self._site.known([self._site.namer.key(case.name) for case in chunk])
-            for case in chunk:
-                told = teller.tell(case, customers[case.asked.grantee].id, self._number(case))
-                future = self._submit(case, told, customers[case.asked.grantee], known)
-                self._flying.append(_Flying(case, told, future))
-                while len(self._flying) >= AHEAD:
-                    self._settle()
+        with closing(self._spool.cases()) as found:
+            while chunk := list(islice(found, CHUNK)):
+                self._chunk(chunk, ground, teller)
         while self._flying:
             self._settle()
+
+    def _chunk(self, chunk: list[Case], ground: Groundwork, teller: Teller) -> None:
+        customers = ground.customers(chunk)
+        known = self._site.known([self._site.namer.key(case.name) for case in chunk])
+        for case in chunk:
+            customer = customers[case.asked.grantee]
+            told = teller.tell(case, customer.id, self._number(case))
+            self._flying.append(_Flying(case, told, self._submit(case, told, customer, known)))
+            while len(self._flying) >= AHEAD:
+                self._settle()
 
     def _submit(
         self, case: Case, told: Told, customer: Customer, known: dict[str, bytes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -95,8 +95,7 @@ class Spool:
 
     def __init__(self, events: Mapping[str, str]) -> None:
         """`events`: what each step is; a step that is not there is a note."""
-        # One thread uses it; what an exception leaves half read is thrown away in any.
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect("", isolation_level=None)
         self._db.execute(f"PRAGMA cache_size = -{PAGES_KIB}")
         self._db.execute("PRAGMA temp_store = FILE")
         self._db.execute("PRAGMA journal_mode = OFF")
@@ -171,11 +170,11 @@ class Spool:
         for row in self._db.execute("SELECT * FROM faults ORDER BY row"):
             yield Fault(*row)
 
-    def each(self, statement: str, *params: object) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a query."""
+    def each(self, statement: str, *params: object) -> Generator[tuple[Any, ...]]:
+        """Yield the rows of a query; close it where it is left before its end."""
         yield from self._db.execute(statement, params)
 
-    def cases(self) -> Iterator[Case]:
+    def cases(self) -> Generator[Case]:
         """Yield the sound cases in the order of the file."""
         found: Iterable[tuple[Any, ...]] = self._db.execute(_STEPS)
         for (_, name), rows in groupby(found, key=lambda row: (row[0], row[1])):
@@ -183,7 +182,7 @@ class Spool:
             requests = (step for step in steps if step.event == "request")
             yield Case(name, steps, next(requests, steps[0]))
 
-    def people(self) -> Iterator[Named]:
+    def people(self) -> Generator[Named]:
         """Yield who did a step of a sound case, in the order of the file."""
         statement = (
             "SELECT s.person, min(s.at), min(s.row), group_concat(DISTINCT e.event)"
