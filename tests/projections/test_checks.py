@@ -56,7 +56,9 @@ def test_who_is_unknown_and_who_has_no_grant_are_told_apart() -> None:
 
 
 def test_a_kind_that_does_not_declare_the_resources_type_covers_nothing_of_it() -> None:
-    why = decided(someone(row()), resource_type="channel", resource_id="online").explanation()
+    placed = {"territory": "CN/31", "product": "tea"}
+    asked = {"resource_type": "channel", "resource_id": "online", "properties": placed}
+    why = decided(someone(row()), **asked).explanation()
     assert (why.code, why.dimension, why.path) == ("scope.not_covered", "channel", "online")
 
 

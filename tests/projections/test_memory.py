@@ -300,6 +300,7 @@ def test_a_load_ahead_of_the_head_is_used_by_others_only_when_the_head_got_there
     memory: Memory, log: Log, clock: Clock
 ) -> None:
     async def scenario() -> None:
+        log.rows[ANN] = [row(scope={"territory": ("CN",)})]  # its place is in no other dimension
         await memory.check(question(BEN))
         log.write()
         assert (await memory.check(question())).position == log.position
@@ -307,6 +308,25 @@ def test_a_load_ahead_of_the_head_is_used_by_others_only_when_the_head_got_there
         clock.time += 0.3
         await memory.check(question(BEN))
         assert memory.recall(question()) is not None
+
+    asyncio.run(scenario())
+
+
+def test_a_place_ahead_of_the_head_is_not_put_together_with_a_subject_of_before(
+    memory: Memory, log: Log, clock: Clock
+) -> None:
+    elsewhere = question(resource_id="CN/31/0101")
+
+    async def scenario() -> None:
+        log.rows[BEN] = [row(BEN)]
+        await memory.check(question())
+        log.write()
+        await memory.check(question(BEN, resource_id="CN/31/0101"))
+        assert memory.recall(question()) is not None
+        assert memory.recall(elsewhere) is None
+        clock.time += 0.3
+        await memory.check(question())
+        assert memory.recall(elsewhere) is not None
 
     asyncio.run(scenario())
 
