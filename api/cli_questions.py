@@ -89,9 +89,11 @@ def _position(conn: psycopg.Connection[Any], tenant: str, text: str | None) -> i
         return None
     if text.isascii() and text.isdigit():
         return int(text)
+    from uuid import UUID
+
     from projections.check_rows import POSITION_AT
 
-    row = conn.execute(POSITION_AT, (tenant, instant_of(text))).fetchone()
+    row = conn.execute(POSITION_AT, (UUID(tenant), instant_of(text))).fetchone()
     return 0 if row is None else row[0]
 
 

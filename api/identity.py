@@ -17,8 +17,9 @@ import msgspec
 import psycopg
 
 from api.ids import new_id
+from domain.duties import OPERATOR
 from domain.errors import Refused
-from domain.values import Party
+from domain.values import TIMEKEEPER, Party
 
 SCOPES: Final = frozenset(
     {
@@ -50,6 +51,9 @@ out, so a key whose withdrawal was acknowledged opens nothing any more.
 MAX_KEYS_HELD: Final = 10_000
 TOUCH_SECONDS: Final = 60.0
 """`last_used_at` of a key is written at most so often by one process."""
+
+RESERVED: Final = frozenset({OPERATOR, TIMEKEEPER})
+"""Parties that act within this program only: nobody comes through a door as one (ADR 0003)."""
 
 SECRET_BYTES: Final = 32
 _PREFIX: Final = "ak_"
@@ -142,11 +146,13 @@ def create_key(
     """Make a key and return it; it is shown this once and stored nowhere.
 
     `conn` is of the migrator's role. Raises `Refused`: `key.scope_unknown`, `key.party_malformed`
-    (a customer's key names the person who acts, the others name none).
+    (a customer's key names the person who acts, the others name none), `key.party_reserved`.
     """
     unknown = sorted(set(scopes) - SCOPES)
     if unknown:
         raise Refused("key.scope_unknown", scopes=unknown)
+    if party in RESERVED:
+        raise Refused("key.party_reserved", party=party.ref)
     kind = party.kind
     if kind not in ("staff", "customer", "service") or not party.id:
         raise Refused("key.party_malformed", party=party.ref)

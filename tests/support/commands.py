@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -15,7 +17,9 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
+from api import cli
 from api.provisioning import Database
 from tests.support import cluster
 
@@ -50,16 +54,15 @@ class Installation:
             self.environment |= addresses(database)
 
     def say(self, *words: str, **more: str) -> Said:
-        """Run a command to its end; `more` are further variables."""
-        found = subprocess.run(
-            [sys.executable, "-m", "api.cli", *words],
-            env=self.environment | more,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        return Said(found.returncode, found.stdout, found.stderr)
+        """Run a command in this process, to be quick about it; `more` are further variables."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self.environment | more, clear=True),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = cli.main(words)
+        return Said(code, out.getvalue(), err.getvalue())
 
     @contextmanager
     def served(self, *words: str, **more: str) -> Iterator[Served]:
