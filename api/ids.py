@@ -9,9 +9,14 @@ import time
 from typing import Final
 
 _COUNTER_BITS: Final = 12
+_RANDOM_BYTES: Final = 10
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
+_POOL_BYTES: Final = 4096
+"""Random bytes are fetched so many at a time: each call of the system lets other threads in."""
+
 _lock = threading.Lock()
+_pool = b""
 _last = 0  # milliseconds and counter of the last id, as one number
 
 
@@ -20,10 +25,13 @@ def new_id() -> str:
 
     The 12 bits after the milliseconds count on from a random start; 62 random bits follow.
     """
-    global _last
-    random = int.from_bytes(os.urandom(10), "big")
+    global _last, _pool
     now = time.time_ns() // 1_000_000
     with _lock:
+        if len(_pool) < _RANDOM_BYTES:
+            _pool = os.urandom(_POOL_BYTES)
+        random = int.from_bytes(_pool[:_RANDOM_BYTES], "big")
+        _pool = _pool[_RANDOM_BYTES:]
         stamp = now << _COUNTER_BITS | (random >> 69)  # 11 random bits: room to count up
         if stamp <= _last:  # the same millisecond, or a clock put back
             stamp = _last + 1
@@ -32,6 +40,15 @@ def new_id() -> str:
     low = 0b10 << 62 | (random & (1 << 62) - 1)
     text = f"{high << 64 | low:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _forget_pool() -> None:
+    """After a fork both would make the same ids from what is left in the pool."""
+    global _pool
+    _pool = b""
+
+
+os.register_at_fork(after_in_child=_forget_pool)
 
 
 def is_id(text: str) -> bool:

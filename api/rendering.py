@@ -125,15 +125,24 @@ def state(kind: str, found: Any, at: Instant, show: Show = masked) -> Any:
         return None
     if kind == "catalogue":
         return _catalogue(found)
-    rendered: dict[str, Any] = shown(found, "", show)
+    if kind in TEXTLESS:
+        whole = msgspec.to_builtins(found, str_keys=True, order="deterministic")
+        rendered = {name: one for name, one in whole.items() if one not in _EMPTY}
+    else:
+        rendered = shown(found, "", show)
     if kind == "policy":
         rendered["status"] = found.status
-        for number, version in found.versions.items():
+        for number in found.versions:
             rendered["versions"][str(number)]["status"] = policies.status_at(found, number, at)
-            rendered["versions"][str(number)]["authors"] = sorted(version.authors)
         return rendered
     rendered["status"] = _STATUS[kind](found, at)
     return rendered
+
+
+TEXTLESS: Final = frozenset({"grant", "staff", "policy"})
+"""Kinds whose states hold no sealed text, and need not be walked value by value."""
+
+_EMPTY: Final[tuple[Any, ...]] = (None, [], {})
 
 
 def _catalogue(found: catalogue.Catalogue) -> dict[str, Any]:

@@ -13,9 +13,8 @@ import msgspec
 from api import bodies, rendering
 from api.bodies import Malformed
 from api.edge import Blocks, Edge
-from api.ids import is_id
 from api.problems import Answered, problem
-from api.routes.operations import Call, Operation, answered, as_refused
+from api.routes.operations import Call, Operation, answered, log_refusal
 from api.shapes import Deed
 from domain.errors import Refused
 from domain.ledger import Outcome, Submission
@@ -28,9 +27,6 @@ KEY_CHARACTERS: Final = 255
 
 NUMBER_DRAWS: Final = 8
 """How often a grant number is drawn again when it was taken; one in 800 million a grant and day."""
-
-UNLOGGED: Final = frozenset({429, 503})
-"""Statuses of refusals that say nothing of the caller: the service was not able to."""
 
 _BARE = re.compile(r"[\x21-\x7e]+")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
@@ -66,22 +62,11 @@ async def handle(call: Call) -> Answered:
     """Answer one command."""
     try:
         return await _handled(call)
-    except Exception as fault:
-        refused = as_refused(fault)
-        if refused is None:
+    except Refused as refused:
+        if refused.code != "version.moved":
             raise
-        found = problem(refused, call.language)
-        if found.status not in UNLOGGED:
-            named = call.scope["path_params"].get("id", "")
-            stream = named if is_id(named) else None
-            caller, name = call.caller, call.operation.name
-            log = call.services.access_log
-            await log.refused(
-                caller.tenant, caller.key_id, caller.party, name, stream, refused.code
-            )
-        if refused.code == "version.moved":
-            return await _moved(call, refused)
-        return found
+        await log_refusal(call, refused)
+        return await _moved(call, refused)
 
 
 async def _handled(call: Call) -> Answered:
@@ -262,6 +247,7 @@ class CommandOperation(Operation, frozen=True, kw_only=True):
     kind: str
     make: Make
     method: Literal["POST"] = "POST"
+    command: bool = True
     handle: Callable[[Call], Awaitable[Answered | None]] = handle
     body: type[msgspec.Struct] = Deed
     location: str | None = None

@@ -17,7 +17,7 @@ from api.bodies import Malformed
 from api.identity import Caller
 from api.ids import is_id
 from api.layers import Receive, Scope, Send, answer, header
-from api.problems import Answered, language_of, problem
+from api.problems import Answered, language_of, problem, status_of
 from api.texts import Language
 from domain.errors import Refused
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 QUERY_BYTES: Final = 4096
 QUERY_FIELDS: Final = 32
 JSON: Final = b"application/json"
+
+UNLOGGED: Final = frozenset({429, 503})
+"""Statuses of refusals that say nothing of the caller: the service was not able to."""
 
 T = TypeVar("T")
 Method = Literal["GET", "POST"]
@@ -65,7 +68,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 class Call:
     """One request, as an operation sees it."""
 
-    __slots__ = ("_caller", "operation", "receive", "scope", "send", "services")
+    __slots__ = ("entered", "operation", "receive", "scope", "send", "services")
 
     def __init__(
         self,
@@ -80,14 +83,14 @@ class Call:
         self.scope = scope
         self.receive = receive
         self.send = send
-        self._caller: Caller | None = None
+        self.entered: Caller | None = None
 
     @property
     def caller(self) -> Caller:
         """Who calls. Without one nothing that belongs to a tenant can be asked: fail closed."""
-        if self._caller is None:
+        if self.entered is None:
             raise Refused("login.missing")
-        return self._caller
+        return self.entered
 
     @property
     def language(self) -> Language:
@@ -100,7 +103,7 @@ class Call:
 
     def enter(self, caller: Caller) -> None:
         """Take over who was proved to call."""
-        self._caller = caller
+        self.entered = caller
         self.scope["counterseal.key"] = caller.key_id
 
     def header(self, name: bytes) -> bytes | None:
@@ -186,6 +189,8 @@ class Endpoint:
             refused = as_refused(fault)
             if refused is None:
                 raise
+            if self.operation.command:
+                await log_refusal(call, refused)
             found = problem(refused, call.language)
         if found is not None:
             await answer(send, found)
@@ -201,6 +206,17 @@ class Endpoint:
             caller.require(operation.scope)
         with gate.slot(caller):
             return await operation.handle(call)
+
+
+async def log_refusal(call: Call, refused: Refused) -> None:
+    """Write a refused command to the access log, unless nobody is known to have called."""
+    if call.entered is None or status_of(refused.code) in UNLOGGED:
+        return
+    named = call.scope["path_params"].get("id", "")
+    stream = named if is_id(named) else None
+    caller, log = call.entered, call.services.access_log
+    operation = call.operation.name
+    await log.refused(caller.tenant, caller.key_id, caller.party, operation, stream, refused.code)
 
 
 def as_refused(fault: Exception) -> Refused | None:

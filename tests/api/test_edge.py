@@ -1,17 +1,24 @@
 """The edge of a command: what it makes, and that an impatient one never asks a database."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from api.edge import REASON, Blocks, Edge
 from api.ids import is_id, new_id
-from api.rendering import opened, shown
+from api.rendering import TEXTLESS, opened, shown
 from api.shapes import Deed, EvidenceGiven, ReasonGiven
 from domain.commands.customers import BlockCustomer
+from domain.customers import Customer
 from domain.errors import Refused
+from domain.grants import Grant
 from domain.ledger import Ledgers
+from domain.persons import Person
+from domain.policies import Policy
+from domain.sealing import Sealed
+from domain.staff import Staff
 from domain.values import Party
 from tests.support.doors import House
 from tests.support.trade import Trade
@@ -107,3 +114,22 @@ def test_ids_rise_and_look_like_ids() -> None:
     assert all(is_id(one) and one[14] == "7" and one[19] in "89ab" for one in made)
     for wrong in (made[0].upper(), made[0][:-1], made[0] + "0", made[0].replace("-", ""), ""):
         assert not is_id(wrong)
+
+
+def test_states_without_texts_hold_none() -> None:
+    def mentions(kind: Any, seen: set[Any]) -> bool:
+        if kind is Sealed:
+            return True
+        if kind in seen:
+            return False
+        seen.add(kind)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            fields = msgspec.structs.fields(kind)
+            return any(mentions(field.type, seen) for field in fields)
+        return any(mentions(one, seen) for one in get_args(kind) if one is not Ellipsis)
+
+    states = {"grant": Grant, "staff": Staff, "policy": Policy}
+    assert states.keys() == TEXTLESS
+    assert not any(mentions(state, set()) for state in states.values())
+    assert mentions(Customer, set())
+    assert mentions(Person, set())

@@ -151,6 +151,14 @@ def test_no_one_approves_what_they_checked_and_the_refusal_is_logged(trade: Trad
     )
 
 
+def test_a_command_beyond_the_scope_of_a_key_is_logged_too(trade: Trade) -> None:
+    reader = trade.service("only-reads", "grants:read")
+    answer = reader.post("/v1/persons", {})
+    assert answer.status_code == 403
+    newest = logged(trade.house, trade.tenant)[-1]
+    assert newest[:3] == ("refused", "person.register", "scope_of_key.missing")
+
+
 def test_texts_about_people_come_back_masked(trade: Trade) -> None:
     body = {"number": "P-1", "form": "person", "full_name": "Li Example", "contact": {"name": "L"}}
     answer = trade["requester"].post("/v1/customers", body)
