@@ -50,7 +50,7 @@ run: $(READY)
 	@$(BIN)/counterseal demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadgroup
 
 check: $(READY)
 	@$(BIN)/ruff check .

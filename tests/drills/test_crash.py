@@ -3,6 +3,7 @@ there, once, and the tables are what the events say."""
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections import Counter
@@ -11,16 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from api.provisioning import Database
 from domain.ledger import Ledgers
-from projections.inline import InlineTables
+from projections.inline import FOLDS, InlineTables
 from replay.verify import verify
 from tests.support import drill_oracle
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, end_server, new_cluster
 from tests.support.drill_doors import Doors, DoorsWorld
+from tests.support.drill_guards import without_durability
 from tests.support.drill_load import Caller, Line, reckon
-from tests.support.ledger import make_ledgers
+from tests.support.drill_tailing import Marked, whole, write
+from tests.support.drill_worker import Worker
+from tests.support.ledger import make_ledgers, make_tenant
+from tests.support.owner import superuser
+from tests.support.world import World
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("crash")]
 
 CALLERS = 6
 AFTERWARDS_S = 0.2
@@ -56,11 +63,12 @@ class Ground:
         self.doors.close()
 
 
-@pytest.fixture
-def ground(fresh_cluster: Callable[[], Cluster], tmp_path: Path) -> Iterator[Ground]:
-    made = Ground(fresh_cluster(), tmp_path)
+@pytest.fixture(scope="module")
+def ground(run_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    made = Ground(new_cluster(run_directory), tmp_path_factory.mktemp("doors"))
     yield made
     made.close()
+    end_server(made.cluster.server.data_dir)
 
 
 def one_round(ground: Ground, kill: Callable[[], None], chance: random.Random) -> Counter[str]:
@@ -127,3 +135,82 @@ def test_what_was_acknowledged_survives_a_kill(
         **figures,
     )
     assert figures["acknowledged"] > 0
+
+
+# --- controls -------------------------------------------------------------------------------------
+
+
+class Marks:
+    """What writers in a process were told, and what of it the log does not have."""
+
+    def __init__(self, database: Database, guards_off: tuple[str, ...] = ()) -> None:
+        self.database = database
+        self.tenant = make_tenant(database, FOLDS)
+        self.told: list[Marked] = []
+        self.worker = Worker(database, guards_off=guards_off, heard=self.told.append).ready()
+        self._busy = [
+            self.worker.call(write, self.tenant, f"w{number}", 1, 10**9) for number in range(4)
+        ]
+
+    def until(self, number: int) -> None:
+        """Return once so many marks more were acknowledged."""
+        due, end = len(self.told) + number, time.monotonic() + 30
+        while len(self.told) < due:
+            assert time.monotonic() < end, "the writers do not get on"
+            time.sleep(0.001)
+
+    def lost(self) -> list[str]:
+        """End the writers; return what was acknowledged and is not there."""
+        self.worker.kill()
+        there = {
+            json.loads(data)["account"].rpartition("/")[0]
+            for _, _, _, name, data in whole(self.database, self.tenant)
+            if name == "person.account_linked.1"
+        }
+        return sorted({f"{one.writer}/{one.number}" for one in self.told} - there)
+
+
+def test_control_an_answer_before_the_commit_is_lost_with_the_process(
+    database: Database, rounds: Callable[[int, int], int], tell: Callable[..., None]
+) -> None:
+    number = rounds(3, 20)
+    lost = 0
+    for _ in range(number):
+        marks = Marks(database, guards_off=("waiting",))
+        marks.until(50)
+        lost += bool(marks.lost())
+    tell("control of crashes, answered before the commit", number, lost)
+    assert lost > 0
+
+
+def test_control_a_commit_told_before_it_is_on_disk_is_lost_with_the_server(
+    ground: Ground, rounds: Callable[[int, int], int], tell: Callable[..., None]
+) -> None:
+    number = rounds(2, 10)
+    lost = 0
+    with without_durability(ground.cluster.database):
+        for _ in range(number):
+            marks = Marks(ground.cluster.database)
+            marks.until(50)
+            ground.kill_postgres()
+            lost += bool(marks.lost())
+    tell("control of crashes, synchronous_commit off", number, lost)
+    assert lost > 0
+
+
+def test_control_the_oracle_sees_one_changed_row(
+    database: Database, tell: Callable[..., None]
+) -> None:
+    world = World(database)
+    world.active()
+    world.close()
+    before = drill_oracle.compare(database, world.tenant)
+    assert not before.differing
+    with superuser(database) as conn:
+        conn.execute(
+            "UPDATE permissions SET valid_to = valid_to + interval '1 second' WHERE tenant_id = %s",
+            (world.tenant,),
+        )
+    after = drill_oracle.compare(database, world.tenant)
+    tell("control of the oracle, a row one second too long", after.points, len(after.differing))
+    assert after.differing

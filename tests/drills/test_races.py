@@ -35,7 +35,7 @@ from tests.support.ledger import clock, new_id, submission
 from tests.support.toys import Register
 from tests.support.world import World
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("races")]
 
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

@@ -36,6 +36,7 @@ from tests.support.drill_worker import PATIENCE_S, Answer, NotThere, WorkerGone
 from tests.support.world import World
 
 SERVE = ("-m", "api.cli", "serve", "--only", "doors", "--port", "0", "--json")
+ROOT = Path(__file__).parents[2]
 START_S = 60
 REQUEST_S = 30
 CALLERS = 16
@@ -99,6 +100,7 @@ class Service:
         self._log = (doors.folder / f"service-{time.monotonic_ns()}.log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, *given],
+            cwd=ROOT,
             env={**_inherited(), **environment},
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 from api.provisioning import Database
 from domain.flight import Flight
+from domain.ledger import Outcome, Submission
 from domain.view import Loaded
+from domain.writer import Writer
 from tests.support.owner import superuser
 
 # --- in a process ---------------------------------------------------------------------------------
@@ -27,7 +31,23 @@ def _without_overlay() -> None:
     Flight._load = load  # pyright: ignore[reportPrivateUsage]
 
 
-PROCESS: Mapping[str, Callable[[], None]] = {"overlay": _without_overlay}
+def _without_waiting() -> None:
+    """Let a command be answered when it is accepted, before it is committed."""
+    original = Writer.submit
+
+    def submit(self: Writer, submission: Submission) -> Future[Outcome]:
+        original(self, submission)
+        answered: Future[Outcome] = Future()
+        answered.set_result(Outcome("done", (), 0, 0, None, narrowing=False, acknowledge_at=0.0))
+        return answered
+
+    Writer.submit = submit
+
+
+PROCESS: Mapping[str, Callable[[], None]] = {
+    "overlay": _without_overlay,
+    "waiting": _without_waiting,
+}
 """By name; taken away for as long as the process lives."""
 
 
@@ -45,6 +65,18 @@ READS = (
         "e_version[j] := cur[e_stream[j]] + 1;\n                    IF false THEN",
     ),
 )
+
+
+@contextmanager
+def without_durability(database: Database) -> Generator[None]:
+    """Let a commit be told before it is on disk, in sessions begun meanwhile."""
+    role = "ALTER ROLE counterseal_service"
+    with superuser(database) as conn:
+        conn.execute(f"{role} SET synchronous_commit = off".encode())
+    yield
+    with superuser(database) as conn:
+        conn.execute(f"{role} RESET synchronous_commit".encode())
+
 
 _KEYS_FROM = "    SELECT array_agg(c.first_position ORDER BY u.place), array_agg(c.count"
 _KEYS_TO = "c.caller = u.caller AND c.key = u.key;\n"

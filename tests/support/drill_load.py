@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from api.provisioning import Database
-from domain.values import Party
 from tests.support.drill_doors import DoorsWorld, Said, Service
 from tests.support.drill_worker import NotThere, WorkerGone
 from tests.support.ledger import clock
@@ -56,6 +55,10 @@ class Caller(threading.Thread):
         self._chance = random.Random(seed * 1000 + number)
         self._customer = world.customer()
         self._spare = world.customer()
+        self._tokens = {
+            who: world.doors.token(world.tenant, world.party(who))
+            for who in ("requester", "verifier", "approver0", "compliance")
+        }
         self._count = 0
         self.sent: list[Sent] = []
         self.unexpected: list[Said] = []
@@ -104,8 +107,6 @@ class Caller(threading.Thread):
             raise GaveUp
         self._count += 1
         mark = f"m{self._number}-{self._count}"
-        party: Party = self._world.party(who)
-        token = self._world.doors.token(self._world.tenant, party)
         headers = {"idempotency-key": mark}
         if seen is not None:
             headers["if-match"] = f'"v{seen}"'
@@ -113,7 +114,7 @@ class Caller(threading.Thread):
         while True:
             try:
                 said = self._line.service.say(
-                    "POST", path, token, body | {"reason": {"code": mark}}, headers
+                    "POST", path, self._tokens[who], body | {"reason": {"code": mark}}, headers
                 )
             except NotThere:
                 pass

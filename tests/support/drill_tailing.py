@@ -75,7 +75,7 @@ def write(host: Host, tenant: str, writer: str, first: int, last: int) -> int:
             except Refused as refused:
                 if refused.code not in ("ledger.contended", "ledger.unreachable", "ledger.busy"):
                     raise
-        host.send((None, True, Marked(writer, number, outcome.events[-1].position)))
+        host.send((None, True, Marked(writer, number, outcome.position)))
     return last
 
 

@@ -193,50 +193,52 @@ class Mirror:
 
     # --- questions --------------------------------------------------------------------------------
 
-    def ask(self, by: Party, questions: Sequence[Question]) -> list[bool]:
-        """Ask access checks of both, from the database; assert that they agree; return answers."""
-        headers = {"authorization": f"Bearer {self.token(by)}"}
-        asked = [
-            (
-                "POST",
-                "/v1/checks",
-                {
-                    "headers": headers,
-                    "json": {
-                        "subject": self.ref(one.subject),
-                        "action": one.action,
-                        "resource": {
-                            "type": one.resource[0],
-                            "id": one.resource[1],
-                            "properties": one.properties,
-                        },
-                        "at": instant(one.at),
-                        "consistency": "full",
-                    },
-                },
-            )
-            for one in questions
-        ]
-        found: list[bool] = []
-        for one, answer in zip(questions, self.house.together(asked), strict=True):
-            document = answer.json()
-            assert answer.status_code == 200, (one, document)
-            stored = self.world.points.get(one.resource)
-            point = {**(stored.attributes if stored else {}), **one.properties}
-            point[one.resource[0]] = one.resource[1]
-            may = self.world.may(one.subject, one.action, point, one.at)
-            assert document["decision"] == may, (one, may, document, self.world.grants)
-            found.append(may)
-        return found
+    def look(
+        self, by: Party, records: Sequence[tuple[str, str]], questions: Sequence[Question]
+    ) -> list[bool]:
+        """Read records (kind, name) and ask access checks, all at once and from the database.
 
-    def look(self, by: Party, kind: str, name: str) -> str:
-        """Read a record; assert that its status by the log's own time is the reference's."""
-        paths = {"grant": "grants", "customer": "customers", "policy": "policies"}
-        path = f"/v1/{paths.get(kind, 'staff')}/{self.id(kind, name)}"
-        headers = {"authorization": f"Bearer {self.token(by)}"}
-        answer = self.house.send("GET", path, headers=headers)
+        Asserts that both agree on every status, version, digest and decision; returns decisions.
+        """
+        headers = {"headers": {"authorization": f"Bearer {self.token(by)}"}}
+        reads = [
+            ("GET", f"/v1/{PLURALS[kind]}/{self.id(kind, name)}", headers) for kind, name in records
+        ]
+        asked = [("POST", "/v1/checks", headers | {"json": self._asked(one)}) for one in questions]
+        answers = self.house.together([*reads, *asked])
+        for record, answer in zip(records, answers, strict=False):
+            assert answer.status_code == 200, (record, answer.text)
+            self._agree_on_record(*record, answer.json())
+        return [
+            self._agree_on_decision(one, answer)
+            for one, answer in zip(questions, answers[len(reads) :], strict=True)
+        ]
+
+    def _asked(self, one: Question) -> dict[str, Any]:
+        return {
+            "subject": self.ref(one.subject),
+            "action": one.action,
+            "resource": {
+                "type": one.resource[0],
+                "id": one.resource[1],
+                "properties": one.properties,
+            },
+            "at": instant(one.at),
+            "consistency": "full",
+        }
+
+    def _agree_on_decision(self, one: Question, answer: httpx.Response) -> bool:
         document = answer.json()
-        assert answer.status_code == 200, document
+        assert answer.status_code == 200, (one, document)
+        stored = self.world.points.get(one.resource)
+        point = {**(stored.attributes if stored else {}), **one.properties}
+        point[one.resource[0]] = one.resource[1]
+        may = self.world.may(one.subject, one.action, point, one.at)
+        assert document["decision"] == may, (one, may, document, self.world.grants)
+        return may
+
+    def _agree_on_record(self, kind: str, name: str, document: dict[str, Any]) -> None:
+        """By the log's own time, which is the last command's, not what the clock says now."""
         status = self.world.status(kind, name, self.seen)
         assert document["state"]["status"] == status, (kind, name, status, document)
         assert document["version"] == self.versions[self.id(kind, name)], document
@@ -246,7 +248,9 @@ class Mirror:
                 assert shown == self.world.version_status(name, int(number), self.seen), document
         if kind == "grant" and document["agreement"] is not None:
             assert document["agreement"]["digest"] == self.world.digest(name), document
-        return status
+
+
+PLURALS = {"grant": "grants", "customer": "customers", "policy": "policies", "staff": "staff"}
 
 
 class Place(dict[str, str]):

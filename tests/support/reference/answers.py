@@ -39,8 +39,10 @@ FORBIDDEN = ("actor", "approver", "duties", "member", "role", "scope_of_key")
 """First words of codes that say who one is or was, not what is the case."""
 
 EXACT = {
+    "action.unknown": 422,
     "claim.taken": 409,
     "stage.not_open": 409,
+    "stage.unknown": 422,
     "version.missing": 428,
     "version.moved": 412,
 }

@@ -45,7 +45,7 @@ class Approvals(Customers):
         given = [one for one in approvals if one[:2] == (stage["id"], group)]
         return stage["groups"][group]["number"] - len(given)
 
-    def _open_stage(self, one: Grant, more: list[Approval] | None = None) -> Any:
+    def open_stage(self, one: Grant, more: list[Approval] | None = None) -> Any:
         """The first stage in which a group lacks someone; None where there is none."""
         approvals = [*self._counting(one), *(more or [])]
         for stage in self.body(one)["stages"]:
@@ -73,7 +73,7 @@ class Approvals(Customers):
             for name, _, by in one.approvals
         ):
             return NO_NEWS
-        current = self._open_stage(one)
+        current = self.open_stage(one)
         known = [there["id"] for there in self.body(one)["stages"]]
         if refused := failing(("grant.state", status != "pending_approval")) or failing(
             ("stage.unknown", stage not in known),
@@ -92,7 +92,7 @@ class Approvals(Customers):
         ):
             return refused
         given: Approval = (stage, wanting[0], who.persons)
-        after = self._open_stage(one, [given])
+        after = self.open_stage(one, [given])
         if after is None and self._evidence_over(one):
             return Answer(refusals=frozenset({"term.evidence_over"}))
         one.approvals.append(given)
@@ -132,7 +132,7 @@ class Approvals(Customers):
         return "grant.scheduled" if starts > self.now else "grant.activated"
 
     def retract(self, who: Hands, *, grant: str, stage: str) -> Answer:
-        one, current = self.grants[grant], self._open_stage(self.grants[grant])
+        one, current = self.grants[grant], self.open_stage(self.grants[grant])
         known = [there["id"] for there in self.body(one)["stages"]]
         if refused := failing(
             ("grant.state", one.status(self.now) != "pending_approval")
@@ -156,7 +156,7 @@ class Approvals(Customers):
         if refused := failing(("grant.state", one.status(self.now) != "pending_approval")):
             return refused
         if refused := failing(
-            ("approver.not_eligible", not self._groups(who, self._open_stage(one))),
+            ("approver.not_eligible", not self._groups(who, self.open_stage(one))),
             ("reason.missing", not reason),
         ):
             return refused

@@ -80,7 +80,7 @@ class Requests(Approvals):
 
     def ask(self, who: Hands, *, grant: str) -> Answer:
         one = self.grants[grant]
-        stage = self._open_stage(one)
+        stage = self.open_stage(one)
         roles = [group["role"] for group in stage["groups"]] if stage else []
         if refused := failing(
             ("role.missing", not self.has(who, "verifier", "approver", *roles)),
@@ -144,14 +144,20 @@ class Requests(Approvals):
         one.state = "verifying"
         return happened("grant.checked", *self._onward(one))
 
-    def fail(self, who: Hands, *, grant: str, kind: str, reason: bool) -> Answer:
+    def fail(
+        self, who: Hands, *, grant: str, kind: str, reason: bool, channel: str = "online"
+    ) -> Answer:
+        """A check of any kind that came out badly."""
         one = self.grants[grant]
         if refused := failing(
             ("role.missing", not self.has(who, "verifier")),
             ("grant.state", one.status(self.now) not in ("submitted", "verifying")),
-        ) or failing(("reason.missing", not reason)):
+        ) or failing(
+            ("reason.missing", not reason),
+            ("code.malformed", not kind),
+            ("grant.spoken_without_record", channel in SPOKEN),
+        ):
             return refused
-        del kind
         one.state = "rejected"
         return happened("grant.verification_failed", "grant.rejected")
 
@@ -177,7 +183,7 @@ class Requests(Approvals):
         free = {rule["action"] for rule in body["actions"] if rule["free"]}
         if body["no_approval_needed"] or free >= set(one.terms.actions):
             return ["grant.verified", *self._approved(one)]
-        stage = self._open_stage(one)
+        stage = self.open_stage(one)
         days = stage["lapse_days"] if stage else body["submission_lapse_days"]
         one.state, one.lapses = "pending_approval", goes_on or self.days(days)
         return ["grant.verified"]
