@@ -33,11 +33,12 @@ from domain.events.grant import (
 from domain.events.staff import StaffAppointed
 from domain.grant_states import Grant
 from domain.grants import evolve
-from projections import duty_breaches
+from projections import duty_breaches, queries
 from projections.check_reader import CheckReader
 from projections.checks import Question
 from projections.memory import Memory
 from projections.runner import Runner
+from replay.verify import verify
 from tests.support.duties_oracle import PAIRS, broken_duties, rows_of_hands, totals
 from tests.support.importing import Bench, Fact, permits, permits_mapping
 from tests.support.ledger import clock
@@ -326,6 +327,32 @@ def test_checks_on_imported_permits_answer(log: Permits) -> None:
         assert not (await memory.check(elsewhere)).allowed
 
     asyncio.run(asked())
+
+
+def test_the_read_models_hold_every_permit_and_none_is_in_quarantine(log: Permits) -> None:
+    found: list[dict[str, Any]] = []
+    with psycopg.connect(log.bench.database.service, autocommit=True) as conn:
+        after: Any = None
+        while True:
+            page = queries.grants(conn, log.bench.tenant, after=after, limit=500)
+            found += page.items
+            after = page.last
+            if after is None:
+                break
+        with conn.transaction():
+            conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (log.bench.tenant,))
+            row = conn.execute("SELECT count(*) FROM quarantined").fetchone()
+    assert row == (0,)
+    by_number = {state.number: state for state in log.states.values()}
+    assert len(by_number) == len(found) == 1434
+    for one in found:
+        state = by_number[one["number"]]
+        assert (one["status"], one["irregular"]) == (state.status, state.irregular)
+
+
+def test_the_imported_log_is_whole(log: Permits) -> None:
+    verdict = verify(log.bench.database.auditor, log.bench.tenant)
+    assert (verdict.findings, verdict.events) == ((), log.report.events)
 
 
 def test_nothing_was_recorded_before_it_was_imported(log: Permits) -> None:
