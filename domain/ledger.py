@@ -236,6 +236,12 @@ class Ledger(Application[UUID]):
             self._known.move_to_end(stream_id)
         return Loaded(known[1], known[2] if known[0] == kind else None)
 
+    def forget(self, stream_ids: Iterable[str]) -> None:
+        """Drop streams from memory; who asks for one again reads it from the database."""
+        with self._lock:
+            for stream_id in stream_ids:
+                self._known.pop(stream_id, None)
+
     def refresh(self, wanted: Iterable[str]) -> None:
         """Bring streams up to what is committed now, from where they are remembered, in one round
         trip.

@@ -236,5 +236,6 @@ class _Run:
             self._count.wrote(outcome)
             written = outcome.status in ("done", "would")
             self._count.case_in_log(told, len(case.steps), written=written)
+        self._site.forget((told.grant_id, told.grant.grantee.partition(":")[2]))
         self._done += 1
         self._tell("write", self._done, self._total)

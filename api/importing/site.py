@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, LiteralString, Protocol
 
@@ -87,6 +87,10 @@ class Site:
         """Take note of an answer, and return it."""
         self._acknowledge_at = max(self._acknowledge_at, outcome.acknowledge_at)
         return outcome
+
+    def forget(self, stream_ids: Iterable[str]) -> None:
+        """Let the process not remember streams that nobody is about to ask for."""
+        self.ledgers.ledger(self.tenant).forget(stream_ids)
 
     def acknowledge(self) -> None:
         """Wait until what was written may be told: until then another process may still answer a
