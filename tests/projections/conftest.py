@@ -18,8 +18,10 @@ from projections import inline, models, queries
 from projections.check_rows import check_once, gone_once
 from projections.checks import Decision, Explanation, Question
 from projections.inline import InlineTables
+from projections.memory import Memory
 from projections.runner import Runner
 from tests.projections.facts import day
+from tests.projections.fake_log import LIMITS, Clock, Log
 from tests.support import cluster
 from tests.support.ledger import make_ledgers, make_tenant
 
@@ -111,3 +113,18 @@ def follow(
 
     yield catch_up
     runner.close()
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def memory(log: Log, clock: Clock) -> Memory:
+    return Memory(log, now=clock.now, monotonic=clock.monotonic, limits=LIMITS)
