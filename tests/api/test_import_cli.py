@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from api.cli import main
-from api.importing import intake, words
+from api.importing import intake, running, words
 from api.importing.faults import Unusable
 from api.importing.mapping import parse_mapping
 from api.provisioning import Database
@@ -102,6 +103,30 @@ def test_the_report_is_json_where_json_is_asked_for(run: Run) -> None:
     assert report["cases"] == {"total": 1, "written": 1, "present": 0, "refused": 0, "left_out": 0}
     assert report["duties"]["any"] == 0
     assert report["refused_rows"] == []
+
+
+def test_progress_is_shown_on_a_terminal_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = table(rows("a", *WHOLE))
+    assert run(data)[2] == ""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    code, said, aside = run(data, lang="zh")
+    assert code == 0
+    assert said.startswith("已导入\n")
+    assert "读取" in aside
+    assert "写入" in aside
+
+
+def test_whoever_interrupts_it_is_told_that_nothing_is_lost(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "run_import", interrupted)
+    code, said, aside = run(table(rows("a", *WHOLE)))
+    assert (code, said) == (130, "")
+    assert "run the same command again" in aside
 
 
 @pytest.mark.parametrize(
