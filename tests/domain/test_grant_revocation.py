@@ -10,6 +10,7 @@ import pytest
 from domain.commands.supervision import (
     CancelRevocation,
     ConfirmRevocation,
+    RecordActivation,
     RequestRevocation,
     ResumeGrant,
     RevokeByRule,
@@ -32,6 +33,7 @@ from tests.domain.grant_world import (
     DAY,
     ENDS,
     GRANT,
+    STARTS,
     T0,
     WHY,
     World,
@@ -153,6 +155,25 @@ def test_a_proposed_instant_that_passed_before_the_second_person_came_is_now() -
     (event,) = world.run(ConfirmRevocation(grant_id=GRANT, case="c1"), by="carl")
     assert isinstance(event, GrantRevoked)
     assert event.effective_at == world.now
+
+
+def test_a_confirmed_case_is_over_also_where_it_takes_effect_later() -> None:
+    world = in_effect(body(**EASY, revocation_persons=2))
+    later = T0 + 50 * DAY
+    revoke(world, effective_at=later)
+    world.run(ConfirmRevocation(grant_id=GRANT, case="c1"), by="carl")
+    assert world.grant.revocation is None
+    assert world.grant.hands["c1"] == {"p-dora", "p-carl"}
+    assert in_force(world.grant) == ((T0, later, 1),)
+    assert world.run(RequestRevocation(grant_id=GRANT, case="c2"), by="mia")
+
+
+def test_writing_down_the_start_keeps_a_revocation_decided_before() -> None:
+    world = world_in("scheduled")
+    revoke(world, effective_at=STARTS + DAY)
+    world.now = STARTS
+    assert world.run(RecordActivation(grant_id=GRANT), by="timekeeper")
+    assert in_force(world.grant) == ((STARTS, STARTS + DAY, 1),)
 
 
 def test_a_proposal_from_its_own_instant_is_not_backdated() -> None:
