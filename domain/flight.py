@@ -15,10 +15,10 @@ from eventsourcing.persistence import PersistenceError
 from domain.batches import Answer, Batch
 from domain.codec import UnknownEvent
 from domain.errors import Impossible, Refused
+from domain.hosting import Envelope
 from domain.ledger import (
     MEMORY_BOUND_S,
     NOTHING,
-    Envelope,
     Kept,
     Outcome,
     Recorded,

@@ -14,23 +14,17 @@ from uuid import UUID
 
 import msgspec
 from eventsourcing.application import Application
-from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import (
-    AggregateRecorder,
-    ApplicationRecorder,
-    InfrastructureFactory,
     Mapper,
-    ProcessRecorder,
-    StoredEvent,
-    TrackingRecorder,
     Transcoder,
 )
 from eventsourcing.utils import Environment, EnvType
 
 from domain.batches import StoredRow, Tail
-from domain.codec import decode, encode
+from domain.codec import decode
 from domain.errors import Impossible, Refused
 from domain.events import Event, stream_kind
+from domain.hosting import LedgerFactory, LedgerMapper
 from domain.recorder import LedgerDatastore, LedgerRecorder
 from domain.streams import evolve
 from domain.values import Evidence, Instant, Party, Reason
@@ -44,14 +38,6 @@ MAX_CACHED_STREAMS = 50_000
 """Folded streams kept a tenant; the least recently used go first."""
 
 NOTHING = Loaded(0, None)
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    """An event on its way to the log: what the library calls a domain event."""
-
-    originator_id: UUID
-    originator_version: int
-    event: Event
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,49 +113,6 @@ class Inline(Protocol):
     def folds(self) -> Mapping[str, int]: ...
 
     def rows(self, events: Sequence[NewEvent]) -> InlineRows: ...
-
-
-class LedgerMapper(Mapper[UUID]):
-    """Knows the stored names of our events and refuses others; the library's would import what a
-    name says."""
-
-    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
-        envelope = cast(Envelope, domain_event)
-        event = envelope.event
-        return StoredEvent(
-            envelope.originator_id, envelope.originator_version, event.name, encode(event)
-        )
-
-    def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
-        event = decode(stored_event.topic, stored_event.state)
-        envelope = Envelope(
-            UUID(str(stored_event.originator_id)), stored_event.originator_version, event
-        )
-        return cast(DomainEventProtocol[UUID], envelope)
-
-
-class LedgerFactory(InfrastructureFactory[TrackingRecorder]):
-    """Gives every tenant's application the one datastore of the process."""
-
-    def __init__(self, env: Environment, datastore: LedgerDatastore, tenant: str) -> None:
-        super().__init__(env)
-        self._recorder = LedgerRecorder(datastore, tenant)
-
-    def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
-        del purpose  # there is one log, and no snapshots beside it
-        return self._recorder
-
-    def application_recorder(self) -> ApplicationRecorder:
-        return self._recorder
-
-    def tracking_recorder(
-        self, tracking_recorder_class: type[TrackingRecorder] | None = None
-    ) -> TrackingRecorder:
-        del tracking_recorder_class
-        raise TypeError("read models keep their checkpoints themselves")
-
-    def process_recorder(self) -> ProcessRecorder:
-        raise TypeError("read models keep their checkpoints themselves")
 
 
 class Ledger(Application[UUID]):
