@@ -152,7 +152,7 @@ _FILES = {"tail held": HOLD_TAIL, "loads late": LATE_LOADS}
 
 
 @pytest.mark.parametrize("ailment", AILMENTS)
-def test_no_check_sent_after_the_acknowledgement_is_allowed(
+def test_no_check_sent_after_the_acknowledgement_allows(
     ailment: str,
     stage: Stage,
     rounds: Callable[[int, int], int],

@@ -40,6 +40,8 @@ ROOT = Path(__file__).parents[2]
 START_S = 60
 REQUEST_S = 30
 CALLERS = 16
+IDLE_S = 5
+"""An older connection is not used again: the service closes what was idle for twice as long."""
 
 
 class Said(NamedTuple):
@@ -162,10 +164,14 @@ class Service:
 
     def _connection(self) -> http.client.HTTPConnection:
         known = getattr(self._connections, "one", None)
+        if known is not None and time.monotonic() - self._connections.used > IDLE_S:
+            known.close()
+            known = None
         if known is None:
             known = http.client.HTTPConnection(self.host, self.port, timeout=REQUEST_S)
             self._connections.one = known
             self._opened.append(known)
+        self._connections.used = time.monotonic()
         return known
 
     def _forget(self) -> None:
