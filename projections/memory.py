@@ -249,9 +249,10 @@ class Memory:
         """Put a question to the others that are to be read next."""
         batch = known.gathering.get(question.as_of)
         if batch is None or len(batch.subjects) >= self._limits.batch:
-            batch = Batch(asyncio.get_running_loop().create_future())
+            batch = Batch(question.as_of, asyncio.get_running_loop().create_future())
             batch.future.add_done_callback(_seen)
             known.gathering[question.as_of] = batch
+            known.waiting.append(batch)
             if known.flying < self._limits.flights:
                 known.flying += 1
                 task = asyncio.create_task(self._fly(known))
@@ -262,22 +263,23 @@ class Memory:
         return batch.future
 
     async def _fly(self, known: Remembered) -> None:
-        """Read batch after batch until none is gathering."""
+        """Read batch after batch until none waits."""
         try:
-            while known.gathering:
-                as_of = next(iter(known.gathering))
-                batch = known.gathering.pop(as_of)
+            while known.waiting:
+                batch = known.waiting.popleft()
+                if known.gathering.get(batch.as_of) is batch:
+                    del known.gathering[batch.as_of]
                 try:
                     loaded = await self._reader.load(
-                        known.tenant, list(batch.subjects), list(batch.points), as_of
+                        known.tenant, list(batch.subjects), list(batch.points), batch.as_of
                     )
-                except (psycopg.Error, Refused) as fault:
+                    if batch.as_of is None:
+                        known.keep(loaded)
+                        self._kept(len(loaded.subjects) + len(loaded.points))
+                except Exception as fault:  # noqa: BLE001  (theirs who wait; the next batch goes on)
                     batch.future.set_exception(fault)
-                    continue
-                if as_of is None:
-                    known.keep(loaded)
-                    self._kept(len(loaded.subjects) + len(loaded.points))
-                batch.future.set_result(loaded)
+                else:
+                    batch.future.set_result(loaded)
         finally:
             known.flying -= 1
 

@@ -5,6 +5,7 @@ asking for more.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -50,11 +51,14 @@ class Place:
 
 
 class Batch:
-    """Questions that will be read together; once the query is sent nobody joins."""
+    """Questions of one position of the log (None: now) that will be read together; once the query
+    is sent nobody joins.
+    """
 
-    __slots__ = ("future", "points", "subjects")
+    __slots__ = ("as_of", "future", "points", "subjects")
 
-    def __init__(self, future: asyncio.Future[Loaded]) -> None:
+    def __init__(self, as_of: int | None, future: asyncio.Future[Loaded]) -> None:
+        self.as_of = as_of
         self.subjects: dict[str, None] = {}
         self.points: dict[str, None] = {}
         self.future = future
@@ -82,6 +86,9 @@ class Remembered:
         self.most_merged = limits.subjects
         self.tail: asyncio.Task[Exception | None] | None = None
         self.gathering: dict[int | None, Batch] = {}
+        self.waiting: deque[Batch] = deque()
+        """Batches to be read, the full ones too; `gathering` names those that may still be joined.
+        """
         self.flying = 0
 
     def size(self) -> int:
@@ -123,8 +130,11 @@ class Remembered:
             self.places.put(key, Place(loaded.position, attributes))
 
     def follow(self, tail: CheckTail, sent: float) -> None:
-        """Take over a confirmed head: forget what was touched up to it."""
-        if tail.touched is None or tail.generations != self.generations:
+        """Take over a confirmed head: forget what was touched up to it, all of it where the log is
+        shorter than it was (a restore).
+        """
+        shorter = tail.position < self.position
+        if shorter or tail.touched is None or tail.generations != self.generations:
             self.forget_all()
         else:
             for key in tail.touched:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+import pytest
+
 from projections.memory import Memory
 from tests.projections.facts import day
-from tests.projections.fake_log import Clock, Log
+from tests.projections.fake_log import LIMITS, Clock, Log
 from tests.projections.materials import ANN, BEN, question, row
 
 
@@ -210,5 +213,55 @@ def test_a_merge_forgets_everyone_who_is_taken_together(
         log.revoke()  # touches Ann alone
         clock.time += 1
         assert not (await memory.check(question(BEN))).allowed
+
+    asyncio.run(scenario())
+
+
+def test_more_who_miss_at_once_than_one_batch_holds_are_all_answered(
+    log: Log, clock: Clock
+) -> None:
+    """A full batch waits its turn; the next one that gathers must not take its place."""
+    limits = msgspec.structs.replace(LIMITS, batch=4, flights=1)
+    memory = Memory(log, now=clock.now, monotonic=clock.monotonic, limits=limits)
+
+    async def scenario() -> None:
+        await memory.check(question())
+        log.rows |= {f"service:{n}": [row(f"service:{n}")] for n in range(30)}
+        asked = [memory.check(question(f"service:{n}")) for n in range(30)]
+        assert all(decision.allowed for decision in await asyncio.gather(*asked))
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_that_fails_unforeseen_fails_alone(memory: Memory, log: Log, clock: Clock) -> None:
+    async def broken() -> None:
+        log.after_load = None
+        raise ValueError("what nobody thought of")
+
+    async def scenario() -> None:
+        await memory.check(question())
+        log.rows[BEN] = [row(BEN)]
+        log.after_load = broken
+        with pytest.raises(ValueError, match="nobody thought of"):
+            await memory.check(question(BEN))
+        assert (await memory.check(question(BEN))).allowed
+
+    asyncio.run(scenario())
+
+
+def test_a_log_that_is_shorter_than_it_was_is_remembered_by_nobody(
+    memory: Memory, log: Log, clock: Clock
+) -> None:
+    """After a restore what was remembered may never have been."""
+
+    async def scenario() -> None:
+        log.position = 20
+        assert (await memory.check(question())).allowed
+        log.position, log.rows[ANN] = 15, [row(until=5)]
+        clock.time += 1
+        await memory.check(question(BEN))
+        log.position = 25
+        clock.time += 1
+        assert not (await memory.check(question())).allowed
 
     asyncio.run(scenario())
