@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from domain.events.common import Event
+
 
 class StoredRow(NamedTuple):
     """One row of `events` as it lies there."""
@@ -101,3 +103,19 @@ class Batch:
             self.streams.append(UUID(stream_id))
             place = self.places[stream_id] = len(self.streams)
         return place
+
+    def lay(self, number: int, stream_id: str, version: int, event: Event) -> UUID:
+        """Add an event of command `number`; return its stream's id."""
+        place = self.place(stream_id)
+        self.event_commands.append(number)
+        self.event_streams.append(place)
+        self.event_versions.append(version)
+        self.actors.append(event.by.ref)
+        behalf = event.on_behalf_of
+        self.on_behalf_of.append(None if behalf is None else behalf.ref)
+        if event.imported is None:
+            if self.latest is None or event.at > self.latest:
+                self.latest = event.at
+            if self.earliest is None or event.at < self.earliest:
+                self.earliest = event.at
+        return self.streams[place - 1]

@@ -25,8 +25,8 @@ from domain.ledger import (
     Submission,
 )
 from domain.pending import Pending
-from domain.recorder import OTHER_FOLD, UNKNOWN_TENANT, sqlstate_of
-from domain.view import Circumstances, Loaded, NewEvent, View
+from domain.recorder import refusal_of
+from domain.view import Circumstances, Loaded, View
 
 if TYPE_CHECKING:
     from domain.ledger import Ledger, Ledgers
@@ -75,6 +75,12 @@ class Flight:
             return []
         except PersistenceError as fault:
             return self._unreachable(fault)
+        except Exception:
+            # A value that cannot even be sent: nothing has been. Alone it fails alone.
+            if len(self._all) == 1:
+                raise
+            log.exception("a batch could not be sent; each command alone")
+            return self._each_alone()
         if answer.skewed:
             return self._skewed(answer.clock)
         self._ledger.saw(answer.position, answer.recorded_at)
@@ -134,6 +140,8 @@ class Flight:
             given.command.decide(view)
             if given.dry_run:
                 self._require_unclaimed(view)
+            elif self._ledgers.inline is not None:
+                pending.inline = self._ledgers.inline.rows(view.events)
         except UnknownEvent as fault:
             pending.refuse(Refused("ledger.other_release", event=fault.name))
             return
@@ -153,8 +161,6 @@ class Flight:
         if pending.view is None:
             pending.refuse(pending.refusal or Refused("tenant.unknown"))
             return
-        if pending.writes and self._ledgers.inline is not None:
-            pending.inline = self._ledgers.inline.rows(pending.view.events)
         self._decided.append(pending)
         pending.read_by = {
             stream_id: self._overlay[stream_id][2]
@@ -202,7 +208,14 @@ class Flight:
                     rows += [row | {"e": row["e"] + offset} for row in pending.inline.rows]
                     batch.touched += pending.inline.touched
                     batch.touched_by += [number] * len(pending.inline.touched)
-                envelopes += [_lay(batch, number, new) for new in view.events]
+                envelopes += [
+                    Envelope(
+                        batch.lay(number, new.stream_id, new.version, new.event),
+                        new.version,
+                        new.event,
+                    )
+                    for new in view.events
+                ]
             batch.command_ids.append(UUID(given.command_id))
             batch.callers.append(given.caller)
             batch.keys.append(None if given.dry_run else given.key)
@@ -241,7 +254,11 @@ class Flight:
             if status == "o":
                 self._confirm(pending, answer, place, known_at)
             elif status == "k":
-                self._repeat(pending, answer, place)
+                try:
+                    self._repeat(pending, answer, place)
+                except Exception as fault:  # the others of the batch are committed: answer them
+                    log.exception("a first answer could not be read again")
+                    pending.refuse(fault)
             elif status == "f":
                 pending.refuse(Refused("key.reused"))
             elif status == "l":
@@ -275,6 +292,9 @@ class Flight:
         main = view.look(given.command.kind, given.command.stream_id)
         first = answer.first[place] or 0
         narrowing = pending.inline is not None and pending.inline.narrowing
+        # A no-op acknowledges what someone else may have committed a moment ago: a second
+        # revocation says "revoked" as well, and is to be believed as much as the first one.
+        may_narrow = narrowing or not view.events
         status: Literal["done", "no_op", "would"] = "done" if view.events else "no_op"
         if given.dry_run:
             status, first = "would", 0
@@ -301,7 +321,7 @@ class Flight:
                 main.version,
                 main.state,
                 narrowing,
-                known_at + MEMORY_BOUND_S if narrowing and status == "done" else known_at,
+                known_at + MEMORY_BOUND_S if may_narrow and not given.dry_run else known_at,
             )
         )
 
@@ -322,7 +342,7 @@ class Flight:
                 kept.version,
                 state,
                 kept.narrowing,
-                found_at + MEMORY_BOUND_S if kept.narrowing else found_at,
+                found_at + MEMORY_BOUND_S if kept.narrowing or not count else found_at,
             )
         )
 
@@ -340,21 +360,11 @@ class Flight:
 
     def _unreachable(self, fault: PersistenceError) -> list[Pending]:
         """The database did not answer. What was sent may be committed or not: the keys tell."""
-        state = sqlstate_of(fault)
-        refusal: Refused | None = None
-        if state == UNKNOWN_TENANT:
-            refusal = Refused("tenant.unknown")
-        elif state == OTHER_FOLD:
-            refusal = Refused("ledger.other_release")
-        elif state is not None and not state.startswith(("08", "53", "57", "40", "55", "25")):
-            log.error("append failed with %s", state)
-            if len(self._all) > 1:  # one command's defect must not fail the others: each alone
-                return [
-                    again
-                    for pending in self._all
-                    for again in Flight(self._ledgers, self._tenant, [pending]).fly()
-                ]
-            refusal = Refused("ledger.failed", sqlstate=state)
+        refusal = refusal_of(fault)
+        if refusal is not None and refusal.code == "ledger.failed":
+            log.error("append failed with %s", refusal.params["sqlstate"])
+            if len(self._all) > 1:
+                return self._each_alone()
         again: list[Pending] = []
         late = time.monotonic() - DEADLINE_S
         for pending in self._all:
@@ -370,20 +380,15 @@ class Flight:
             time.sleep(RETRY_PAUSE_S)
         return again
 
-
-def _lay(batch: Batch, number: int, new: NewEvent) -> Envelope:
-    """Add an event of command `number` to the arrays; return it as the library wants it."""
-    event = new.event
-    place = batch.place(new.stream_id)
-    batch.event_commands.append(number)
-    batch.event_streams.append(place)
-    batch.event_versions.append(new.version)
-    batch.actors.append(event.by.ref)
-    behalf = event.on_behalf_of
-    batch.on_behalf_of.append(None if behalf is None else behalf.ref)
-    if event.imported is None:
-        if batch.latest is None or event.at > batch.latest:
-            batch.latest = event.at
-        if batch.earliest is None or event.at < batch.earliest:
-            batch.earliest = event.at
-    return Envelope(batch.streams[place - 1], new.version, event)
+    def _each_alone(self) -> list[Pending]:
+        """One command's defect must not fail the others; return those to be decided again."""
+        again: list[Pending] = []
+        for pending in self._all:
+            if pending.future.done():
+                continue
+            try:
+                again += Flight(self._ledgers, self._tenant, [pending]).fly()
+            except Exception as fault:
+                log.exception("command failed: %s", type(pending.submission.command).__name__)
+                pending.refuse(fault)
+        return again

@@ -10,8 +10,10 @@ from uuid import UUID
 
 from eventsourcing.persistence import (
     IntegrityError,
+    InterfaceError,
     Notification,
     OperationalError,
+    PersistenceError,
     StoredEvent,
     Subscription,
 )
@@ -20,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
 from domain.batches import Answer, Batch, StoredRow, StreamRow, Tail
+from domain.errors import Refused
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 20_000
@@ -351,3 +354,21 @@ def sqlstate_of(fault: BaseException) -> str | None:
             return state
         cause = cause.__cause__
     return None
+
+
+def refusal_of(fault: PersistenceError) -> Refused | None:
+    """Return what a failed append means; None where the same may go well later: the server is away
+    or busy, or its answer was lost.
+
+    Without a code of the server it is what the driver says, of the connection or of a value.
+    """
+    state = sqlstate_of(fault)
+    if state == UNKNOWN_TENANT:
+        return Refused("tenant.unknown")
+    if state == OTHER_FOLD:
+        return Refused("ledger.other_release")
+    if state is None:
+        passes = isinstance(fault, OperationalError | InterfaceError)
+    else:
+        passes = state.startswith(("08", "53", "57", "40", "55", "25"))
+    return None if passes else Refused("ledger.failed", sqlstate=state or "none")

@@ -4,7 +4,8 @@ servers."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 
 from api.provisioning import Database
 from domain.errors import Refused
-from domain.ledger import Ledgers
+from domain.ledger import MEMORY_BOUND_S, InlineRows, Ledgers
+from domain.view import NewEvent
 from tests.support.holding import Held
 from tests.support.ledger import clock, make_ledgers, make_tenant, new_id, say, submission
 from tests.support.toys import Link, Register
@@ -317,3 +319,64 @@ def test_the_durable_settings_are_on(database: Database) -> None:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             row = conn.execute("SELECT current_setting(%s)", (setting,)).fetchone()
             assert row == ("on",), setting
+
+
+def test_no_news_is_acknowledged_no_sooner_than_what_made_it_none(
+    ledgers: Ledgers, tenant: str
+) -> None:
+    """Who is told "revoked already" may believe it as much as who revoked it a moment ago."""
+    person = new_id()
+    say(ledgers, tenant, Register(person=person))
+    for status in ("no_op", "repeated"):
+        begun = time.monotonic()
+        outcome = ledgers.submit(submission(tenant, Register(person=person), key="k")).result()
+        assert outcome.status == status
+        assert outcome.acknowledge_at >= begun + MEMORY_BOUND_S
+    dry = ledgers.submit(submission(tenant, Register(person=person), dry_run=True)).result()
+    assert dry.acknowledge_at <= time.monotonic()
+
+
+@pytest.mark.parametrize("bad", ["not an id", "", "00000000-0000-7000-8000-00000000000g"])
+def test_a_command_on_what_is_no_id_fails_alone(
+    database: Database, ledgers: Ledgers, tenant: str, bad: str
+) -> None:
+    held = Held(database, tenant)
+    first = ledgers.submit(submission(tenant, Register(person=new_id())))
+    held.until(1)
+    wrong = ledgers.submit(submission(tenant, Register(person=bad)))
+    good = ledgers.submit(submission(tenant, Register(person=new_id())))
+    held.let_go()
+    assert first.result().status == "done"
+    assert good.result().status == "done"
+    assert isinstance(wrong.exception(), ValueError)
+
+
+def test_an_inline_row_that_cannot_be_made_fails_its_own_command(
+    database: Database, tenant: str
+) -> None:
+    bad, calls = new_id(), 0
+
+    class Rows:
+        folds: Mapping[str, int] = {}
+
+        def rows(self, events: Sequence[NewEvent]) -> InlineRows:
+            nonlocal calls
+            calls += 1
+            if any(new.stream_id == bad for new in events):
+                raise ArithmeticError
+            return InlineRows([], [], narrowing=False)
+
+    made = make_ledgers(database, Rows())
+    try:
+        held = Held(database, tenant)
+        first = made.submit(submission(tenant, Register(person=new_id())))
+        held.until(1)
+        wrong = made.submit(submission(tenant, Register(person=bad)))
+        good = made.submit(submission(tenant, Register(person=new_id())))
+        held.let_go()
+        assert (first.result().status, good.result().status) == ("done", "done")
+        with pytest.raises(ArithmeticError):
+            wrong.result()
+        assert calls >= 3
+    finally:
+        made.close()
