@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 
 from api import app, logs
-from api.settings import Settings
+from api.settings import IncompleteSettings, Settings
 from api.timekeeper import Timekeeper
 from api.wiring import Addresses, Services
 from domain.errors import Refused
@@ -72,6 +72,9 @@ class _Follower:
         except NewerEvent as newer:
             log.error("the log has an event of a newer release", position=newer.position)
             self._failed()
+        except Exception as fault:  # noqa: BLE001  (else it would be gone and nobody would know)
+            log.error("the read models stopped", fault=type(fault).__name__)
+            self._failed()
 
 
 class Process:
@@ -90,7 +93,7 @@ class Process:
 
         Begun: read models, timekeeper, doors; ended the other way round, so that the last request
         still finds everything. A second signal does not wait for requests under way. Raises
-        `StartRefused`, `MigrationRefused`, `Refused` (`serve.port_taken`).
+        `StartRefused`, `MigrationRefused`, `IncompleteSettings`, `Refused` (`serve.port_taken`).
         """
         logs.configure(self._settings.log_level)
         with ExitStack() as stack:
@@ -121,7 +124,7 @@ class Process:
 
     def _follow(self, stack: ExitStack) -> None:
         if self._where.projector is None:
-            raise Refused("settings.missing", names="PROJECTOR_DATABASE_URL")
+            raise IncompleteSettings(["PROJECTOR_DATABASE_URL"])
         follower = _Follower(self._where.projector, self._fail)
         follower.start()
         stack.callback(follower.stop)

@@ -14,6 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from api.access_log import AccessLog
 from api.identity import (
+    RESERVED,
     Believed,
     Caller,
     KeyMemory,
@@ -125,6 +126,8 @@ class Gate:
             ).fetchone()
             row = KeyRow(*found) if found else None
             if row is None or not proved(row, hashed, datetime.now(UTC)):
+                return None
+            if Party(row.party) in RESERVED:  # a row that no command line of ours has made
                 return None
             if self._memory.untouched(parts.key_id):
                 asked.execute("SELECT touch_key(%s::uuid, %s::uuid)", (parts.tenant, parts.key_id))

@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 
 from api.ids import new_id
+from domain.commands.imports import IMPORTER
 from domain.duties import OPERATOR
 from domain.errors import Refused
 from domain.values import TIMEKEEPER, Party
@@ -52,7 +53,7 @@ MAX_KEYS_HELD: Final = 10_000
 TOUCH_SECONDS: Final = 60.0
 """`last_used_at` of a key is written at most so often by one process."""
 
-RESERVED: Final = frozenset({OPERATOR, TIMEKEEPER})
+RESERVED: Final = frozenset({OPERATOR, TIMEKEEPER, IMPORTER})
 """Parties that act within this program only: nobody comes through a door as one (ADR 0003)."""
 
 SECRET_BYTES: Final = 32

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import psycopg
+from eventsourcing.persistence import PersistenceError
 
 from api.ids import new_id
 from domain.commands.customers import RecordCustomerLapse
@@ -34,6 +35,9 @@ IN_FLIGHT = 64
 
 NOT_NOW = frozenset({"grant.not_due", "grant.state", "grantee.standing", "customer.state"})
 """Refusals that are no fault: the row was older than the log, or what is due cannot be said yet."""
+
+AWAY = (psycopg.Error, PersistenceError)
+"""The database is out of reach: the next pass asks again."""
 
 log = logging.getLogger("counterseal.timekeeper")
 
@@ -77,19 +81,33 @@ def tick(ledgers: Ledgers, tenant: str, at: Instant | None = None) -> Pass:
     waiting: list[Future[Outcome]] = []
     counts = {"due": 0, "written": 0, "left": 0}
 
+    def leave(fault: Exception) -> None:
+        """Whatever is wrong with one stream keeps no other one waiting."""
+        counts["left"] += 1
+        if not isinstance(fault, Refused):
+            log.error("timekeeper left a stream: %s", type(fault).__name__)
+        elif fault.code not in NOT_NOW:
+            log.warning("timekeeper refused: %s", fault.code)
+
     def settle(future: Future[Outcome]) -> None:
         try:
             counts["written"] += future.result().status == "done"
-        except Refused as refusal:
-            counts["left"] += 1
-            if refusal.code not in NOT_NOW:
-                log.warning("timekeeper refused: %s", refusal.code)
+        except AWAY:
+            raise
+        except Exception as fault:  # noqa: BLE001  (see `leave`)
+            leave(fault)
 
     with ledgers.pool.connection() as conn:
         found: list[Due] = list(due(conn, tenant, now))
     for one in found:
         counts["due"] += 1
-        version, state = ledgers.load(tenant, one.stream, one.stream_id)
+        try:
+            version, state = ledgers.load(tenant, one.stream, one.stream_id)
+        except AWAY:
+            raise
+        except Exception as fault:  # noqa: BLE001  (see `leave`)
+            leave(fault)
+            continue
         for command in commands_for(one.stream_id, state, now):
             deed = type(command).__name__
             submission = Submission(
@@ -130,13 +148,21 @@ class Timekeeper:
             try:
                 with self._ledgers.pool.connection() as conn:
                     known = tenants(conn)
-                for tenant in known:
-                    if self._stopped.is_set():
-                        break
-                    tick(self._ledgers, tenant)
-            except (Refused, psycopg.Error) as fault:
+            except Exception as fault:  # noqa: BLE001  (the thread outlives what it meets)
                 log.warning("timekeeper pass failed: %s", type(fault).__name__)
+                known = []
+            for tenant in known:
+                if self._stopped.is_set():
+                    break
+                self._tick(tenant)
             self._stopped.wait(self._interval)
+
+    def _tick(self, tenant: str) -> None:
+        """Make a pass over one tenant; what is wrong with it keeps no other tenant waiting."""
+        try:
+            tick(self._ledgers, tenant)
+        except Exception as fault:  # noqa: BLE001
+            log.warning("timekeeper pass failed: %s", type(fault).__name__)
 
     def stop(self) -> None:
         """End after the command under way."""

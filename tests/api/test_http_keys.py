@@ -1,12 +1,23 @@
 """API keys: what opens the doors, for how long, and for whom."""
 
+import secrets
 import time
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
-from api.identity import KEY_LIFE_SECONDS, create_key, list_keys, parse, withdraw_key
+from api.identity import (
+    KEY_LIFE_SECONDS,
+    RESERVED,
+    SECRET_BYTES,
+    create_key,
+    format_key,
+    list_keys,
+    parse,
+    withdraw_key,
+)
+from api.ids import new_id
 from domain.errors import Refused
 from domain.values import Party
 from tests.support.doors import Caller, Firm, House
@@ -153,6 +164,10 @@ def test_a_key_has_so_many_requests_under_way_and_no_more(
         (Party("service:"), ["evaluate"], "key.party_malformed"),
         (Party("customer:x"), ["evaluate"], "key.party_malformed"),
         (Party("staff:x", "someone"), ["evaluate"], "key.party_malformed"),
+        (Party("service:operator"), ["admin"], "key.party_reserved"),
+        (Party("service:operator", "someone"), ["admin"], "key.party_malformed"),
+        (Party("service:timekeeper"), ["grants:supervise"], "key.party_reserved"),
+        (Party("service:import"), ["import"], "key.party_reserved"),
     ],
 )
 def test_a_key_for_nobody_or_for_unknown_scopes_is_refused(
@@ -164,3 +179,22 @@ def test_a_key_for_nobody_or_for_unknown_scopes_is_refused(
     ):
         create_key(conn, house.services.keys, trade.tenant, party, scopes)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("party", sorted(one.ref for one in RESERVED))
+def test_a_key_of_a_party_within_the_program_opens_nothing_however_it_was_made(
+    house: House, trade: Trade, party: str
+) -> None:
+    """ADR 0003: whoever reaches the table past the command line gets no operator by it."""
+    key = format_key(trade.tenant, new_id(), secrets.token_bytes(SECRET_BYTES))
+    token = parse(key)
+    assert token is not None
+    hashed = house.services.keys.api_key_hash(token.secret)
+    with psycopg.connect(house.database.migrator) as conn:
+        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (trade.tenant,))
+        conn.execute(
+            "INSERT INTO api_keys (tenant_id, key_id, hash, party, scopes)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            (trade.tenant, token.key_id, hashed, party, ["evaluate"]),
+        )
+    assert status(house, f"Bearer {key}") == (401, "login.failed")
