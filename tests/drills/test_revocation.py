@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from api.provisioning import Database
+from domain.commands.customers import BlockCustomer, UnblockCustomer
 from domain.commands.supervision import ResumeGrant, RevokeGrant, SuspendGrant
 from tests.support.drill_checking import Asked, Asker
 from tests.support.drill_doors import SERVE, Doors, DoorsWorld, Said, Service
@@ -26,6 +27,7 @@ ASKERS = 2
 """How many ask each service at once."""
 
 BELIEVES_ITSELF_S = 600.0
+WAYS = ("suspend", "suspend", "revoke", "block")
 AILMENTS = ("none", "tail held", "loads late", "stopped")
 
 
@@ -93,28 +95,30 @@ class Play:
             asker.end()
         self.world.close()
 
-    def narrow(self, service: Service, for_good: bool) -> Said:
-        """Revoke or suspend through a service; return its answer."""
-        hold = SuspendGrant(grant_id=self.grant, hold=new_id())
-        end = RevokeGrant(grant_id=self.grant, case=new_id())
-        return self._command(service, end if for_good else hold)
+    def narrow(self, service: Service, how: str) -> Said:
+        """Suspend, revoke or block through a service; return its answer."""
+        command = {
+            "suspend": SuspendGrant(grant_id=self.grant, hold=new_id()),
+            "revoke": RevokeGrant(grant_id=self.grant, case=new_id()),
+            "block": BlockCustomer(customer=self.customer),
+        }[how]
+        party = self.world.party("compliance")
+        said = service.command(submission(self.world.tenant, command, party, reason=BECAUSE))
+        assert said.status == 200, said
+        return said
 
     def widen(self, said: Said) -> None:
         """Let the customer have a grant in force again."""
         event = said.document["events"][0]
         if event["type"] == "grant.suspended.1":
             hold = event["fields"]["hold"]
-            self.world.say(
-                "compliance", ResumeGrant(grant_id=self.grant, hold=hold), reason=BECAUSE
-            )
+            resume = ResumeGrant(grant_id=self.grant, hold=hold)
+            self.world.say("compliance", resume, reason=BECAUSE)
+        elif event["type"] == "customer.blocked.1":
+            unblock = UnblockCustomer(customer=self.customer)
+            self.world.say("compliance", unblock, reason=BECAUSE)
         else:
             self.grant = self.world.active(self.customer)
-
-    def _command(self, service: Service, command: Any) -> Said:
-        party = self.world.party("compliance")
-        said = service.command(submission(self.world.tenant, command, party, reason=BECAUSE))
-        assert said.status == 200, said
-        return said
 
     def one_round(self, ailment: str, chance: random.Random) -> Round:
         """Everyone asks; what they are allowed ends; they ask on for a while."""
@@ -126,7 +130,7 @@ class Play:
         through = stage.well if ailment != "none" or chance.random() < 0.5 else stage.lame
         self._begin(ailment)
         time.sleep(chance.uniform(0, 0.3))
-        said = self.narrow(through, for_good=chance.random() < 0.3)
+        said = self.narrow(through, chance.choice(WAYS))
         time.sleep(chance.uniform(0.02, 0.3))
         self._end(ailment)
         for asker in self.askers.values():
@@ -198,7 +202,7 @@ def test_control_a_memory_that_believes_itself_for_minutes_allows(
                 asker.until(True)
             (tmp_path / HOLD_TAIL).touch()
             time.sleep(0.3)
-            said = play.narrow(stage.well, for_good=True)
+            said = play.narrow(stage.well, "revoke")
             time.sleep(0.3)
             (tmp_path / HOLD_TAIL).unlink()
             asked = {name: asker.pause() for name, asker in play.askers.items()}
