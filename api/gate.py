@@ -131,13 +131,16 @@ class Gate:
                 return None
             if self._memory.untouched(parts.key_id):
                 asked.execute("SELECT touch_key(%s::uuid, %s::uuid)", (parts.tenant, parts.key_id))
-        party = self._party(parts.tenant, row)
-        return Caller(parts.tenant, parts.key_id, party, frozenset(row.scopes)), row.ends_at
+        party, works_here = self._party(parts.tenant, row)
+        scopes = frozenset(row.scopes)
+        return Caller(parts.tenant, parts.key_id, party, scopes, works_here), row.ends_at
 
-    def _party(self, tenant: str, row: KeyRow) -> Party:
-        """A customer's person stands in the key, a staff member's in their own stream."""
+    def _party(self, tenant: str, row: KeyRow) -> tuple[Party, bool]:
+        """Return who it is, and whether they work here if they are staff.
+
+        A customer's person stands in the key, a staff member's in their own stream."""
         party = Party(row.party, str(row.person) if row.person else None)
         if party.kind != "staff":
-            return party
+            return party, True
         state = self._ledgers.load(tenant, "staff", party.id).state
-        return party if state is None else Party(party.ref, state.person)
+        return (party, False) if state is None else (Party(party.ref, state.person), state.active)

@@ -62,12 +62,17 @@ _PART: Final = 43  # characters of 32 bytes in base64url without padding
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Whoever holds a valid key: tenant, party and scopes. Nothing in a body can say otherwise."""
+    """Whoever holds a valid key: tenant, party and scopes. Nothing in a body can say otherwise.
+
+    `works_here` is False for a staff member not in standing when the key was proved. The rules
+    refuse their commands on what is committed; reading has no rules, so the doors refuse it.
+    """
 
     tenant: str
     key_id: str
     party: Party
     scopes: frozenset[str]
+    works_here: bool = True
 
     @property
     def name(self) -> str:
@@ -78,6 +83,11 @@ class Caller(msgspec.Struct, frozen=True):
         """Raises `Refused` `scope_of_key.missing`."""
         if scope not in self.scopes:
             raise Refused("scope_of_key.missing", scope=scope)
+
+    def require_standing(self) -> None:
+        """Raises `Refused` `actor.not_in_standing`."""
+        if not self.works_here:
+            raise Refused("actor.not_in_standing", party=self.party.ref)
 
 
 class Token(NamedTuple):

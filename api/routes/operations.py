@@ -204,6 +204,8 @@ class Endpoint:
         call.enter(caller)
         if caller.scopes.isdisjoint(operation.also):
             caller.require(operation.scope)
+        if not operation.command:
+            caller.require_standing()
         with gate.slot(caller):
             return await operation.handle(call)
 

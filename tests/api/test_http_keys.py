@@ -137,6 +137,17 @@ def test_a_deactivated_staff_member_may_nothing_whatever_their_key_says(trade: T
     assert (answer.status_code, answer.json()["code"]) == (403, "actor.not_in_standing")
 
 
+def test_a_deactivated_staff_member_reads_nothing_either(trade: Trade) -> None:
+    leaver = trade.appoint("reader", "administrator")
+    path = f"/v1/staff/{trade.staff['reader']}"
+    assert leaver.get(path).status_code == 200
+    trade["root"].done(f"{path}/deactivation")
+    time.sleep(KEY_LIFE_SECONDS)
+    for asked in (path, f"{path}/events", "/v1/staff", "/v1/staff.csv", "/v1/grants"):
+        answer = leaver.get(asked)
+        assert (answer.status_code, answer.json()["code"]) == (403, "actor.not_in_standing"), asked
+
+
 def test_a_key_has_so_many_requests_under_way_and_no_more(
     house: House, trade: Trade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
