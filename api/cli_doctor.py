@@ -29,6 +29,9 @@ STAND_SECONDS: Final = 0.5
 """For how long a read model of a tenant with a given clock is watched; a runner polls every 50 ms.
 """
 
+LOOKS_ON: Final = frozenset({"clock", "durable"})
+"""Findings after which the rest can be looked at all the same."""
+
 DURABLE: Final = ("fsync", "full_page_writes", "synchronous_commit")
 
 
@@ -60,12 +63,13 @@ def doctor(
     places = Places(migrates=False)  # it looks, and changes nothing
     found: list[Looked] = []
     with places.connection() as conn:
-        looks: list[Look] = [_server, _role, _migrations, _keys, _clock]
+        looks: list[Look] = [_server, _role, _clock, _migrations]
         for look in looks:
             found += look(places, conn)
-        migrated = not any(one.code == "migrations" and not one.ok for one in found)
-        if migrated:
+        blind = {one.code for one in found if not one.ok} - LOOKS_ON
+        if not blind:  # what comes now can only be read by the right role, of this version
             known = tenants(conn) if tenant is None else [tenant_of(conn, tenant)]
+            found += _keys(places)
             found += _read_models(conn, known)
             found += _quarantine(conn, known)
             if log:
@@ -143,12 +147,15 @@ def _migrations(places: Places, conn: psycopg.Connection[Any]) -> Iterator[Looke
             yield Looked(not lacking, "migrations", f"{say(where)}: {text}")
 
 
-def _keys(places: Places, _conn: psycopg.Connection[Any]) -> Iterator[Looked]:
+def _keys(places: Places) -> Iterator[Looked]:
+    """Whether the key file opens the key database; before its first key there is neither."""
     from api.cli_errors import told
     from domain.errors import Refused
 
     file = places.settings.key_file
-    if not file.exists():
+    with places.connection("keys_database_url") as conn:
+        row = conn.execute("SELECT count(*) FROM epochs").fetchone()
+    if row is None or row[0] == 0:
         yield Looked(True, "keys", say("doctor.keys_none", file=file))
         return
     try:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from api import cli_texts
 from api.cli_shown import FAULT, FINDINGS, UNREACHABLE, USAGE
 
-OUT_OF_REACH: Final = ("database.", "keys.", "ledger.")
+OUT_OF_REACH: Final = ("database.", "keys.", "ledger.", "serve.")
 """Codes that begin so say that nothing could be decided."""
 
 
