@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from api import bodies
+from api import bodies, logs
 from api.app import create_app, server_config
 from api.problems import Answered
 from api.provisioning import Database
@@ -73,16 +73,10 @@ def main(given: str) -> None:
     asked = json.loads(given)
     setattr(operations_table, "OPERATIONS", (*operations_table.OPERATIONS, *BESIDE))  # noqa: B010
     settings = Settings(data_dir=Path(asked["folder"]), host="127.0.0.1", port=asked["port"])
+    logs.configure(settings.log_level)
     services = Services(settings, of_database(Database(**asked["database"])))
 
-    async def serve() -> None:
-        await services.begin()
-        await uvicorn.Server(server_config(create_app(services), settings)).serve()
-        await services.end()
-
-    import uvloop
-
-    uvloop.run(serve())
+    uvicorn.Server(server_config(create_app(services), settings)).run()
     services.close()
 
 
