@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import threading
@@ -171,7 +172,9 @@ def _listening(settings: Settings) -> Generator[socket.socket]:
         )[0]
         taken = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as fault:
-        why = fault.strerror or type(fault).__name__
+        why = fault.strerror
+        if fault.errno is not None and not isinstance(fault, socket.gaierror):
+            why = os.strerror(fault.errno)  # asyncio and socket add to it what we say ourselves
         raise Refused("serve.port_taken", host=settings.host, port=settings.port, why=why) from None
     with taken:
         yield taken

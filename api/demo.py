@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,6 +16,7 @@ from api.cli_texts import Language, say
 from api.postgres import default_data_dir
 from api.postgres_host import locked, write_secret
 from domain.values import Party
+from projections.runner import Runner
 
 TENANT: Final = "demo"
 
@@ -104,6 +106,10 @@ def _make(places: Places, folder: Path) -> Made:
                 # A crash between the two leaves a key that nobody was shown.
                 key = identity.create_key(conn, services.keys, tenant, party, SCOPES[name])
                 write_secret(file, f"{key}\n")
+    follower = Runner(places.url("projector_database_url"))
+    while follower.step():  # so that the lists are whole when the welcome says what to try
+        pass
+    follower.close()
     made = Made(tenant, sample.customers, sample.grants)
     write_secret(_note(folder), msgspec.json.encode(made).decode())
     return made
@@ -112,7 +118,7 @@ def _make(places: Places, folder: Path) -> Made:
 def welcome(tried: Tried, url: str, language: Language) -> str:
     """Return what to open and three things to try, each a line to paste into a shell."""
     folder, made, elsewhere = tried
-    where = "" if elsewhere is None else f"COUNTERSEAL_DATA_DIR={elsewhere} "
+    where = "" if elsewhere is None else f"COUNTERSEAL_DATA_DIR={shlex.quote(str(elsewhere))} "
     customer = f"customer:{made.customers['D-0001']}"
     check = msgspec.json.encode(
         {
@@ -128,8 +134,9 @@ def welcome(tried: Tried, url: str, language: Language) -> str:
     accept = " -H 'Accept-Language: zh'" if language == "zh" else ""
 
     def curl(key: str, path: str, more: str = "") -> str:
-        bearer = f'-H "Authorization: Bearer $(cat {folder}/{key}.key)"'
-        return f"curl -s {url}{path} {bearer}{accept}{more}"
+        file = shlex.quote(str(folder / f"{key}.key"))
+        bearer = f'-H "Authorization: Bearer $(cat {file})"'
+        return f"curl -sw '\\n' {url}{path} {bearer}{accept}{more}"
 
     asked = f" -H 'Content-Type: application/json' -d '{check}'"
     lines = [
