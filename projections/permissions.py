@@ -51,7 +51,11 @@ class Permission(msgspec.Struct, frozen=True):
     stops: tuple[Stop, ...]
 
     def key(self) -> dict[str, Any]:
-        return {"terms_number": self.terms_number, "valid_from": self.valid_from}
+        return {
+            "grantee": self.grantee,
+            "terms_number": self.terms_number,
+            "valid_from": self.valid_from,
+        }
 
     def values(self) -> dict[str, Any]:
         return {
