@@ -14,6 +14,7 @@ from tests.support import cluster
 from tests.support.doors import House, opened
 from tests.support.importing import Bench, Import, small_mapping
 from tests.support.keys import OCTOBER, SHORT_LIFE_SECONDS, emptied
+from tests.support.timekeeping import Timekeeper
 from tests.support.trade import Trade
 
 
@@ -105,3 +106,24 @@ def imported(bench: Bench, tmp_path: Path) -> Import:
         return bench.run(path, small_mapping(**parts))
 
     return run
+
+
+@pytest.fixture
+def quick_house(
+    fresh_database: Callable[[], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[House]:
+    """Doors on a database of a test's own, which acknowledge a narrowing command at once.
+
+    For tests whose every check asks the database; how long the doors wait is shown elsewhere.
+    """
+    monkeypatch.setattr("domain.flight.MEMORY_BOUND_S", 0.0)
+    with opened(fresh_database(), tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def keeper(quick_house: House) -> Iterator[Timekeeper]:
+    """The timekeeper of `quick_house`, who passes when told to."""
+    made = Timekeeper(quick_house)
+    yield made
+    made.close()

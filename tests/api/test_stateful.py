@@ -22,36 +22,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from api.provisioning import Database
-from api.timekeeper import tick
-from projections.runner import Runner
-from tests.support.doors import House, opened
+from tests.support.doors import House
 from tests.support.firm import ROBOT, found, staff
-from tests.support.mirror import Mirror, Question, Said
+from tests.support.mirror import Question, Said
 from tests.support.moves import Moves
 from tests.support.reference import world as reference
 from tests.support.reference.people import Party
+from tests.support.timekeeping import Timekeeper
 from tests.support.wire import SIGHT
 
 MOST_GRANTS = 4
 """Asked for or in effect at a time."""
-
-EVERY_STATE = {
-    "submitted",
-    "information_requested",
-    "verifying",
-    "pending_approval",
-    "approved",
-    "scheduled",
-    "active",
-    "suspended",
-    "rejected",
-    "withdrawn",
-    "lapsed",
-    "expired",
-    "revoked",
-}
-"""The states of `domain.md` but `superseded` and `entered_in_error`, whose commands come later."""
 
 PLACES = (
     ("sell", ("territory", "CN/31/0115"), {"product": "tea/green"}),
@@ -65,32 +46,6 @@ PLACES = (
     ("show", ("territory", "CN/31/0115"), {"territory": "CN"}),
 )
 """What is asked about: action, resource, properties. The first four are what kinds allow."""
-
-
-class Timekeeper:
-    """The read models brought up to date, and one pass of the timekeeper on them."""
-
-    def __init__(self, house: House) -> None:
-        assert house.database.projector is not None
-        self._house = house
-        self._runner = Runner(house.database.projector)
-
-    def tick(self, mirror: Mirror) -> int:
-        """Return how many events it wrote; the reference has no word for what it does."""
-        while self._runner.step():
-            pass
-        ledgers = self._house.services.ledgers
-        before = ledgers.tail(mirror.tenant, 2**62).position
-        done = tick(ledgers, mirror.tenant, at=mirror.world.now)
-        tail = ledgers.tail(mirror.tenant, 2**62)
-        for row in ledgers.events(mirror.tenant, before + 1):
-            mirror.versions[str(row.stream_id)] = row.version
-        mirror.seen = max(mirror.seen, tail.recorded_at)
-        assert done.written == tail.position - before
-        return done.written
-
-    def close(self) -> None:
-        self._runner.close()
 
 
 class Histories(RuleBasedStateMachine):
@@ -220,52 +175,37 @@ class Histories(RuleBasedStateMachine):
         self.mirror.again()
 
 
-@pytest.fixture
-def house(
-    fresh_database: Callable[[], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[House]:
-    """Doors on a database of their own, which acknowledge a narrowing at once.
-
-    How long they wait is shown elsewhere; here every check asks the database.
-    """
-    monkeypatch.setattr("domain.flight.MEMORY_BOUND_S", 0.0)
-    with opened(fresh_database(), tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def keeper(house: House) -> Iterator[Timekeeper]:
-    made = Timekeeper(house)
-    yield made
-    made.close()
-
-
 @pytest.mark.drill
 @pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module")  # other threads' jitter
 @pytest.mark.parametrize("drawn", [False, True], ids=["chosen", "drawn"])
 def test_random_histories_over_http_are_those_of_the_reference(
-    house: House, keeper: Timekeeper, rounds: Callable[[int, int], int], drawn: bool
+    quick_house: House, keeper: Timekeeper, rounds: Callable[[int, int], int], drawn: bool
 ) -> None:
-    examples = int(__import__("os").environ.get("EX", 25))
-
     class Bound(Histories):
         pass
 
-    Bound.house, Bound.keeper, Bound.drawn = house, keeper, drawn
+    Bound.house, Bound.keeper, Bound.drawn = quick_house, keeper, drawn
     Bound.reached, Bound.answered, Bound.decided = Counter(), Counter(), Counter()
+    full = rounds(0, 1)
     run_state_machine_as_test(
         Bound,
         settings=settings(
-            max_examples=examples,
+            max_examples=rounds(6, 300) if drawn else rounds(18, 600),
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
             database=None,
-            phases=[Phase.generate, *[Phase.shrink][: examples // 600]],
+            phases=[Phase.generate, Phase.shrink][: 1 + full],
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
     )
-    print(Bound.reached, Bound.decided, sorted(Bound.answered.items()))
+    results = Counter(result for _, result in Bound.answered.elements())
+    print(f"{Bound.begun} histories, {dict(results)}, {dict(Bound.decided)}, {dict(Bound.reached)}")
+    if not drawn:
+        assert min(results[one] for one in ("done", "refused", "no_op")) >= 10, results
+        assert min(Bound.decided[True], Bound.decided[False]) >= 50, Bound.decided
+        assert len(Bound.reached) >= 11, Bound.reached
 
 
 def test_the_reference_shares_no_code() -> None:
