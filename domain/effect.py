@@ -25,7 +25,12 @@ def in_force(grant: Grant) -> InForce:
         (), effect.starts_at, _first(effect.ends_at, grant.revoked_from, grant.ended_at)
     )
     for hold in grant.holds:
-        held = intervals.without(held, hold.from_, _first(hold.until, hold.confirm_by))
+        over = _first(hold.until, hold.confirm_by)
+        last = held[-1:]
+        if last and last[0][0] <= hold.from_:  # nearly always: holds come in the order of time
+            held = held[:-1] + intervals.without(last, hold.from_, over)
+        else:
+            held = intervals.without(held, hold.from_, over)
     return tuple((begin, end, effect.number) for begin, end in held)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from domain.effect import in_force
+from domain.effect import InForce, in_force
 from domain.grants import Grant, GrantEvent
 from domain.values import Instant, Scope
 from projections.inline_rows import Change, difference, end, spans
@@ -88,11 +89,14 @@ class Permission(msgspec.Struct, frozen=True):
 
 def rows(grant: Grant) -> tuple[Permission, ...]:
     """Return the rows of a state, in the order of their instants."""
-    intervals = in_force(grant)
-    if not intervals:
-        return ()
+    return _rows(grant, in_force(grant), 0)
+
+
+def _rows(grant: Grant, intervals: InForce, start: int) -> tuple[Permission, ...]:
+    """Return the rows of the intervals from number `start` on."""
     terms, policy = grant.terms, _stream(grant.policy.policy)
-    nexts = [begin for begin, _, _ in intervals[1:]]
+    nexts: list[Instant | None] = [begin for begin, _, _ in intervals[start + 1 :]]
+    nexts.append(None)
     return tuple(
         Permission(
             number,
@@ -108,7 +112,7 @@ def rows(grant: Grant) -> tuple[Permission, ...]:
             terms.parent,
             () if until is None else _stops(grant, until, after),
         )
-        for (begin, until, number), after in zip(intervals, (*nexts, None), strict=False)
+        for (begin, until, number), after in zip(intervals[start:], nexts, strict=False)
     )
 
 
@@ -116,25 +120,61 @@ def changes(before: Grant | None, event: GrantEvent, after: Grant) -> Sequence[C
     """Return the rows that this step closes and opens; most steps do neither."""
     if after.effect is None and (before is None or before.effect is None):
         return ()
-    if before is not None and _same(before, after):
+    if before is None:
+        return difference("g", (), rows(after), Permission.says)
+    if _same(before, after):
         return ()
-    return difference("g", () if before is None else rows(before), rows(after), Permission.says)
+    old, new = in_force(before), in_force(after)
+    start = _first_affected(before, after, old, new)
+    return difference("g", _rows(before, old, start), _rows(after, new, start), Permission.says)
+
+
+def _said(grant: Grant) -> tuple[object, ...]:
+    """Return what every row of a grant repeats; a state's unchanged parts are the same objects."""
+    return (grant.effect, grant.terms, grant.grantee, grant.number, grant.policy)
 
 
 def _same(before: Grant, after: Grant) -> bool:
-    """Tell fast that nothing the rows are made of has changed: a state's unchanged parts are the
-    same objects.
-    """
+    """Tell fast that nothing the rows are made of has changed."""
     return (
-        before.effect is after.effect
+        all(one is other for one, other in zip(_said(before), _said(after), strict=True))
         and before.holds is after.holds
         and before.revoked_from is after.revoked_from
         and before.ended_at is after.ended_at
-        and before.terms is after.terms
-        and before.grantee is after.grantee
-        and before.number is after.number
-        and before.policy is after.policy
     )
+
+
+def _first_affected(before: Grant, after: Grant, old: InForce, new: InForce) -> int:
+    """Return the number of the first interval whose row may differ; those before it do not.
+
+    A row tells of the time until the next one begins. Nothing before the earliest changed instant
+    differs, so a row whose next one begins before it is what it was: a long history costs nothing.
+    """
+    if any(one is not other for one, other in zip(_said(before), _said(after), strict=True)):
+        return 0
+    moved = [
+        hold.from_
+        for one, other in zip_longest(before.holds, after.holds)
+        if one is not other
+        for hold in (one, other)
+        if hold is not None
+    ]
+    for one, other in (
+        (before.revoked_from, after.revoked_from),
+        (before.ended_at, after.ended_at),
+    ):
+        if one is not other:
+            moved += [at for at in (one, other) if at is not None]
+    earliest = min(moved, default=None)
+    if earliest is None:
+        return 0
+    number = 0
+    while (
+        number + 1 < min(len(old), len(new))
+        and max(old[number + 1][0], new[number + 1][0]) < earliest
+    ):
+        number += 1
+    return number
 
 
 def _stops(grant: Grant, begin: Instant, until: Instant | None) -> tuple[Stop, ...]:
