@@ -22,6 +22,9 @@ from domain.view import Command, Loaded
 REASON: Final = "reason"
 """The field under which a reason's text is sealed; other texts are sealed under their own name."""
 
+PLACE: Final = "place"
+"""The field under which the place of a paper is sealed."""
+
 
 class Streams(Protocol):
     """What is needed of `domain.ledger.Ledgers`."""
@@ -212,7 +215,7 @@ class Edge:
             command_id=self.command_id,
             on_behalf_of=self.principal(deed.on_behalf_of),
             reason=self._reason(deed.reason, command.stream_id, about),
-            evidence=tuple(self._evidence(one, about) for one in deed.evidence),
+            evidence=tuple(self._evidence(one, command.stream_id, about) for one in deed.evidence),
             expected_version=expected_version,
             dry_run=dry_run,
             at=at,
@@ -223,10 +226,13 @@ class Edge:
             return None
         return Reason(given.code, self.seal(given.text, REASON, stream_id, subject))
 
-    def _evidence(self, given: EvidenceGiven, subject: str) -> Evidence:
-        """Hash and size of a stored file come from the store, never from a body."""
+    def _evidence(self, given: EvidenceGiven, stream_id: str, subject: str) -> Evidence:
+        """Hash and size of a stored file come from the store, never from a body. Where a paper lies
+        is a line that people write, so names may stand in it: it is sealed.
+        """
+        place = self.seal(given.place, PLACE, stream_id, subject)
         if given.file is None:
-            return Evidence(given.kind, place=given.place, ends_at=given.ends_at)
+            return Evidence(given.kind, place=place, ends_at=given.ends_at)
         if not self._patient:
             raise Blocks
         stored = self._files.find(self.tenant, subject, given.file)
@@ -235,6 +241,6 @@ class Edge:
             file=stored.id,
             sha256=stored.hash,
             size=stored.size,
-            place=given.place,
+            place=place,
             ends_at=given.ends_at,
         )

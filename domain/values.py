@@ -61,7 +61,7 @@ class Evidence(Value, frozen=True):
     file: str | None = None
     sha256: str | None = None
     size: int | None = None
-    place: str | None = None
+    place: Sealed | None = None
     ends_at: Instant | None = None
 
 

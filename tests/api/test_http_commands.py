@@ -295,7 +295,7 @@ def test_reasons_and_evidence_stand_in_the_event(trade: Trade) -> None:
     blocked = trade["compliance"].done(f"/v1/customers/{customer}/block", body)
     (event,) = blocked["events"]
     assert event["reason"] == {"code": "fraud", "text": {"sealed": True}}
-    assert event["evidence"] == [paper]
+    assert event["evidence"] == [{"kind": "contract", "place": {"sealed": True}}]
     again = trade["compliance"].post(f"/v1/customers/{customer}/block", BECAUSE)
     assert (again.status_code, again.json()["result"]) == (200, "no_op")
 

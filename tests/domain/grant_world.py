@@ -33,6 +33,7 @@ from domain.events.policy import (
 )
 from domain.events.staff import StaffAppointed, StaffDeactivated, StaffDeputySet
 from domain.grants import Grant, Status, status_at
+from domain.sealing import Sealed
 from domain.streams import evolve
 from domain.terms import agreement_digest
 from domain.values import Evidence, Names, Party, Reason, Term, Terms
@@ -49,7 +50,7 @@ STARTS = T0 + 5 * DAY
 ENDS = T0 + 200 * DAY
 WHY = Reason(code="because")
 RECORDING = Evidence("recording", file="file-1", sha256="0" * 64, size=9)
-LICENCE = Evidence("business_licence", place="binder 7")
+LICENCE = Evidence("business_licence", place=Sealed("c", "k", b"binder 7"))
 
 ACTS = ("request", "provide", "sign", "revoke", "report_use")
 TEMPLATE = Agreement("dealer", "3", "ab" * 32, ("grantee", "tenant"), lapse_days=14)

@@ -13,6 +13,7 @@ from domain.events.customer import (
     CustomerConfirmed,
 )
 from domain.events.policy import Identification, PolicyRetired
+from domain.sealing import Sealed
 from domain.values import Evidence, Instant, Party
 from domain.view import Claim
 from tests.support.given import (
@@ -234,7 +235,7 @@ def seen(channel: str = "online", **changes: object) -> RecordIdentityCheck:
 
 
 PHOTO = Evidence("photo", file="f", sha256="0" * 64, size=1)
-PAPER = Evidence("written_note", place="Shelf 4")
+PAPER = Evidence("written_note", place=Sealed("c", "k", b"Shelf 4"))
 
 
 @pytest.mark.parametrize(

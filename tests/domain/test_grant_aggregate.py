@@ -57,6 +57,7 @@ from domain.events.grant import (
 )
 from domain.grant_states import EFFECTIVE, ENDED, OPEN
 from domain.grants import status_at
+from domain.sealing import Sealed
 from domain.values import Evidence, Term
 from tests.domain.grant_story import REACH, requesting
 from tests.domain.grant_world import (
@@ -230,7 +231,7 @@ class GrantMachine(RuleBasedStateMachine):
     @precondition(during("none"))
     @rule(by=ASKERS, begins=st.sampled_from([STARTS, STARTS - 30 * DAY]), shown=st.booleans())
     def request(self, by: str, begins: datetime, shown: bool) -> None:
-        ends = Evidence("contract", place="binder", ends_at=STARTS + 60 * DAY)
+        ends = Evidence("contract", place=Sealed("c", "k", b"binder"), ends_at=STARTS + 60 * DAY)
         evidence = (ends,) if shown else ()
         self.attempt(requesting(term=Term(begins, ENDS)), by, evidence=evidence)
 

@@ -8,6 +8,7 @@ import pytest
 
 from domain.commands.grants import FailCheck, GrantCommand, RecordCheck
 from domain.granting import MAX_CHECKS
+from domain.sealing import Sealed
 from domain.values import Evidence
 from tests.domain.grant_story import check, world_in
 from tests.domain.grant_world import GRANT, RECORDING, WHY
@@ -37,7 +38,7 @@ def test_the_kind_of_a_check_is_a_code(command: type[Any], kind: str) -> None:
 @pytest.mark.parametrize("channel", ["phone", "interview", "video"])
 def test_what_was_only_said_needs_a_stored_record(command: type[Any], channel: str) -> None:
     spoken = acting(command, channel=channel)
-    on_paper = Evidence("recording", place="a drawer")
+    on_paper = Evidence("recording", place=Sealed("c", "k", b"a drawer"))
     for shown in ((), (on_paper,)):
         world = world_in("submitted")
         code = world.refusal(spoken, by="ben", reason=WHY, evidence=shown)

@@ -14,6 +14,7 @@ from domain.events.grant import (
     GrantScheduled,
     GrantVerified,
 )
+from domain.sealing import Sealed
 from domain.values import Evidence, PolicyRef, Term
 from domain.view import Claim
 from tests.domain.grant_story import (
@@ -215,7 +216,7 @@ def test_a_term_that_starts_later_is_counted_in_days(starts: Any, term: Term, co
 
 @pytest.mark.parametrize("channel", ["phone", "interview", "video"])
 def test_a_spoken_request_counts_only_with_a_stored_record(channel: str) -> None:
-    on_paper = Evidence("written_note", place="binder 1")
+    on_paper = Evidence("written_note", place=Sealed("c", "k", b"binder 1"))
     no_record = Evidence("photo", file="file-2")
     for shown in ((), (on_paper,), (no_record,)):
         code = refused(World(), evidence=shown, channel=channel)
@@ -227,7 +228,10 @@ def test_a_spoken_request_counts_only_with_a_stored_record(channel: str) -> None
 def test_the_evidence_that_the_policy_demands_is_shown_with_the_request() -> None:
     demanding = body(evidence=("business_licence", "contract"))
     assert refused(World(demanding), evidence=(LICENCE,)) == "grant.evidence_missing"
-    assert request(World(demanding), evidence=(LICENCE, Evidence("contract", place="binder 8")))
+    assert request(
+        World(demanding),
+        evidence=(LICENCE, Evidence("contract", place=Sealed("c", "k", b"binder 8"))),
+    )
 
 
 def test_exclusive_kinds_and_grants_to_be_passed_on_are_not_offered() -> None:
@@ -306,7 +310,7 @@ def test_a_policy_without_stages_that_says_nothing_approves_nothing() -> None:
 
 def test_a_term_may_end_with_the_evidence_and_identity_it_rests_on() -> None:
     ends = T0 + 90 * DAY
-    licence = Evidence("business_licence", place="binder 7", ends_at=ends)
+    licence = Evidence("business_licence", place=Sealed("c", "k", b"binder 7"), ends_at=ends)
     resting = body(verification=None, agreement=None, ends_with_evidence=True)
     world = World(resting)
     request(world, evidence=(licence,), actions=("advertise",))
@@ -316,7 +320,7 @@ def test_a_term_may_end_with_the_evidence_and_identity_it_rests_on() -> None:
     unbound = World(body(verification=None, agreement=None))
     request(unbound, evidence=(licence,), actions=("advertise",))
     assert unbound.grant.terms.term.ends_at == ENDS
-    gone = Evidence("business_licence", place="binder 7", ends_at=STARTS)
+    gone = Evidence("business_licence", place=Sealed("c", "k", b"binder 7"), ends_at=STARTS)
     assert refused(World(resting), evidence=(gone,), actions=("advertise",)) == "term.evidence_over"
     with_identity = World(resting)
     long = Term(T0 + 100 * DAY, T0 + 400 * DAY)
