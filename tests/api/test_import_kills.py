@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
@@ -18,10 +17,9 @@ from api.importing.site import Site
 from api.provisioning import Database
 from domain import numbers
 from domain.batches import StoredRow
-from tests.support.import_runner import Errand
+from tests.support.import_runner import Errand, main
 from tests.support.importing import (
     PERMITS_MAPPING,
-    ROOT,
     WHOLE,
     Bench,
     generated,
@@ -36,6 +34,9 @@ from tests.support.ledger import new_id
 
 PATIENCE_S = 60.0
 
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.support.import_runner"])
+
 
 def told(log: list[StoredRow]) -> list[tuple[object, ...]]:
     """What two runs have in common: everything but the clock of the writing and the commands."""
@@ -44,19 +45,24 @@ def told(log: list[StoredRow]) -> list[tuple[object, ...]]:
 
 def killed(errand: Errand, bench: Bench, target: int, pause_s: float) -> bool:
     """Run the import and kill it once the log is so long; return whether it was killed."""
-    said = msgspec.json.encode(errand).decode()
-    words = [sys.executable, "-m", "tests.support.import_runner", said]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as process:
+    process = PROCESSES.Process(target=main, args=(msgspec.json.encode(errand).decode(),))
+    process.start()
+    try:
         deadline = time.monotonic() + PATIENCE_S
-        while process.poll() is None:
+        while process.is_alive():
             assert time.monotonic() < deadline
             if bench.ledgers.tail(bench.tenant, 2**62).position >= target:
                 time.sleep(pause_s)
-                process.send_signal(signal.SIGKILL)
-                process.wait(PATIENCE_S)
+                process.kill()
+                process.join(PATIENCE_S)
                 break
             time.sleep(0.002)
-        return process.returncode == -signal.SIGKILL
+        process.join(PATIENCE_S)
+        return process.exitcode == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.join()
+        process.close()
 
 
 def errand_of(bench: Bench, keys_of: Database, file: Path, mapping: Path) -> Errand:

@@ -48,7 +48,7 @@ def read(path: Path) -> tuple[int, int]:
 def test_reading_takes_no_more_memory_for_ten_times_the_rows(
     tmp_path: Path, rounds: Callable[[int, int], int]
 ) -> None:
-    size = rounds(4_000, 100_000)
+    size = rounds(2_000, 100_000)
     generated(tmp_path / "small", size)
     generated(tmp_path / "large", 10 * size)
     read(tmp_path / "small")  # what is made once is made now
@@ -86,7 +86,7 @@ def imported(
 def test_a_million_rows_are_imported_in_the_memory_of_a_tenth_of_them(
     import_place: tuple[Database, Path], tmp_path: Path, rounds: Callable[[int, int], int]
 ) -> None:
-    size, mapping = rounds(1_500, 100_000), tmp_path / "mapping.toml"
+    size, mapping = rounds(1_000, 100_000), tmp_path / "mapping.toml"
     mapping.write_text(small_text())
     generated(tmp_path / "small", size)
     written = generated(tmp_path / "large", 10 * size)
