@@ -11,6 +11,7 @@ import typer
 
 from api import cli_texts
 from api.cli_database import MODEL, models
+from api.cli_errors import told
 from api.cli_help import Command
 from api.cli_places import Places, Tenant, tenant_of, tenants
 from api.cli_shown import FINDINGS, FINE, Json, document, line, table, working
@@ -123,7 +124,7 @@ def _role(_places: Places, conn: psycopg.Connection[Any]) -> Iterator[Looked]:
         check_service_role(conn)
     except StartRefused as refused:
         if refused.code != "database.not_durable":  # told above
-            yield Looked(False, refused.code, refused.sentence)
+            yield Looked(False, refused.code, _sentence(refused))
             return
     yield Looked(True, "role", say("doctor.role"))
 
@@ -140,7 +141,7 @@ def _migrations(places: Places, conn: psycopg.Connection[Any]) -> Iterator[Looke
             try:
                 lacking = [one.name for one in migrate.pending(which, folder)]
             except migrate.MigrationRefused as refused:
-                yield Looked(False, "migrations", f"{say(where)}: {refused.sentence}")
+                yield Looked(False, "migrations", f"{say(where)}: {_sentence(refused)}")
                 continue
             names = ", ".join(lacking)
             text = say("doctor.pending", names=names) if lacking else say("doctor.migrated")
@@ -149,7 +150,6 @@ def _migrations(places: Places, conn: psycopg.Connection[Any]) -> Iterator[Looke
 
 def _keys(places: Places) -> Iterator[Looked]:
     """Whether the key file opens the key database; before its first key there is neither."""
-    from api.cli_errors import told
     from domain.errors import Refused
 
     file = places.settings.key_file
@@ -162,8 +162,13 @@ def _keys(places: Places) -> Iterator[Looked]:
         with places.keys():
             yield Looked(True, "keys", say("doctor.keys", file=file))
     except Refused as refused:
-        known = told(refused)
-        yield Looked(False, refused.code, refused.code if known is None else known.sentence)
+        yield Looked(False, refused.code, _sentence(refused))
+
+
+def _sentence(fault: Exception) -> str:
+    """Return how the command line tells a fault, in the language spoken."""
+    known = told(fault)
+    return str(fault) if known is None else known.sentence
 
 
 def _clock(_places: Places, conn: psycopg.Connection[Any]) -> Iterator[Looked]:

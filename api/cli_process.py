@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
@@ -26,6 +27,7 @@ Part = Literal["doors", "runner", "timekeeper"]
 
 PARTS: Final[tuple[Part, ...]] = ("doors", "runner", "timekeeper")
 JOIN_SECONDS: Final = 30.0
+IDLE_SECONDS: Final = 0.1
 BACKLOG: Final = 2048
 
 log: Any = structlog.get_logger("counterseal.process")
@@ -85,7 +87,8 @@ class Process:
         self._settings = settings
         self._where = where
         self._parts = parts
-        self._ended = threading.Event()
+        # A plain flag: a signal comes in the middle of anything, also of taking an Event's lock.
+        self._ending = False
         self._server: _Server | None = None
         self.failed = False
 
@@ -112,7 +115,8 @@ class Process:
             stack.enter_context(self._signals())
             if listening is None:
                 ready(None)
-                self._ended.wait()
+                while not self._ending:
+                    time.sleep(IDLE_SECONDS)
             else:
                 self._serve(services, listening, ready)
 
@@ -121,7 +125,7 @@ class Process:
         if self._server is not None:
             self._server.force_exit = self._server.should_exit
             self._server.should_exit = True
-        self._ended.set()
+        self._ending = True
 
     def _follow(self, stack: ExitStack) -> None:
         if self._where.projector is None:
@@ -144,7 +148,7 @@ class Process:
         config = app.server_config(app.create_app(services), self._settings)
         url = url_of(listening)
         server = self._server = _Server(config, lambda: ready(url))
-        if not self._ended.is_set():
+        if not self._ending:
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as loop:
                 loop.run(server.serve(sockets=[listening]))
 

@@ -96,6 +96,22 @@ def test_every_line_that_the_code_says_is_in_the_texts() -> None:
     assert missing == []
 
 
+def test_every_reason_not_to_start_has_a_chinese_text() -> None:
+    """They carry an English sentence of their own; the Chinese one says what it is about."""
+    api = Path(cli.__file__).parent
+    files = [*api.glob("postgres*.py"), api / "provisioning.py", api / "service_role.py",
+             api / "wiring.py", api.parent / "projections" / "migrate.py"]  # fmt: skip
+    codes = {
+        code
+        for file in files
+        for code in re.findall(
+            r'(?:StartRefused|MigrationRefused)\(\s*"([a-z_.]+)"', file.read_text("utf-8")
+        )
+    }
+    assert len(codes) > 20
+    assert sorted(code for code in codes if not cli_texts.has("faults", code)) == []
+
+
 def loaded_after(code: str) -> list[str]:
     """Which modules a program has loaded at its end."""
     listing = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"

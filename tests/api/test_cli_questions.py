@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Installation, installed
+from tests.support.owner import superuser
 
 SHANGHAI = ("territory:CN/31/0115", "--with", "product:tea/green/longjing", "--with",
             "channel:store")  # fmt: skip
@@ -139,6 +140,34 @@ def test_duties_finds_nothing_where_every_hand_was_another(here: Installation) -
     assert said.code == 0
     assert "Cases in which one person had two hands: 0" in said.out
     assert here.say("compliance", "duties", "--json").json()["items"] == []
+
+
+def test_duties_names_the_case_the_person_and_the_positions(
+    here: Installation, grants: dict[str, str]
+) -> None:
+    """A second hand put into the read model: no command would have let it happen."""
+    assert here.database is not None
+    with superuser(here.database) as conn:
+        conn.execute(
+            'INSERT INTO hands SELECT (jsonb_populate_record(h, \'{"act": "checked",'
+            " \"position\": 999}')).* FROM hands h WHERE act = 'requested' AND grant_id ="
+            " (SELECT grant_id FROM grants WHERE number = %s)",
+            (grants["to_check"],),
+        )
+        try:
+            said = here.say("compliance", "duties", "--lang", "en")
+            chinese = here.say("compliance", "duties", "--lang", "zh")
+            other = here.say("compliance", "duties", "--pair", "checked_approved", "--json")
+            found = here.say("compliance", "duties", "--json")
+        finally:
+            conn.execute("DELETE FROM hands WHERE position = 999")
+    assert (said.code, found.code) == (1, 1)
+    assert re.search(rf"^{grants['to_check']}  S-0002 +\d+ +999$", said.out, re.MULTILINE)
+    assert "Cases in which one person had two hands: 1" in said.out
+    assert "申请且核查：1 件" in chinese.out
+    assert found.json()["pairs"]["requested_checked"] == 1
+    assert found.json()["items"][0]["checked"] == [999]
+    assert (other.code, other.json()["items"]) == (0, [])
 
 
 def test_tick_tells_what_it_wrote_for_each_tenant(here: Installation) -> None:

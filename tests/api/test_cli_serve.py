@@ -166,6 +166,26 @@ def test_demo_makes_its_tenant_once_with_keys_for_their_owner_alone(
     assert [one["position"] for one in after] == [one["position"] for one in tenants]
 
 
+def test_demo_brings_its_own_database_and_finds_it_again(run_directory: Path) -> None:
+    """What `make run` does on a bare machine: no address is given, a server is started."""
+    folder = run_directory / "bare"
+    here = Installation(folder, None)
+    try:
+        with here.served("demo", "--port", "0", "--lang", "en") as demo:
+            assert tried(demo.text, folder / "demo")["decision"] is True
+            assert demo.end(signal.SIGINT) == 0
+        made = here.say("tenant", "list", "--json").json()
+        begun = time.monotonic()
+        with here.served("demo", "--port", "0", "--lang", "en") as demo:
+            assert time.monotonic() - begun < 10
+            assert tried(demo.text, folder / "demo")["decision"] is True
+            assert demo.end() == 0
+        assert here.say("tenant", "list", "--json").json() == made
+        assert here.say("doctor", "--log").code == 0
+    finally:
+        cluster.end_server(folder / "postgres")
+
+
 def tried(welcome: str, folder: Path) -> dict[str, object]:
     """Ask what the first thing to try asks."""
     line = next(one for one in welcome.splitlines() if "/v1/checks" in one)
