@@ -27,7 +27,7 @@ from domain.folding import disorder
 from domain.intervals import Intervals
 from domain.persons import Person, require_not_merged
 from domain.persons import require_known as require_known_person
-from domain.values import Act, Instant, stamp
+from domain.values import Act, Instant, stamp, without_texts
 
 StaffEvent = (
     StaffAppointed
@@ -360,7 +360,9 @@ def hand_over(
     handed = tuple(customer for customer in handed if customer in known.customers)
     if not handed:
         return [], []
-    received = assign_customers(target, to_id, customers=(*target.customers, *handed), act=act)
+    received = assign_customers(
+        target, to_id, customers=(*target.customers, *handed), act=without_texts(act)
+    )
     return [StaffHandedOver(**stamp(act), to=to_id, customers=handed)], received
 
 

@@ -137,6 +137,19 @@ class Act(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
 
 
+def without_texts(act: Act) -> Act:
+    """Return the circumstances for an event on another stream than the command's own.
+
+    Texts are sealed for the command's stream and open nowhere else; codes and files stay.
+    """
+    code = None if act.reason is None else act.reason.code
+    return msgspec.structs.replace(
+        act,
+        reason=None if code is None else Reason(code),
+        evidence=tuple(msgspec.structs.replace(one, place=None) for one in act.evidence),
+    )
+
+
 class Stamp(TypedDict):
     """The fields that `stamp` gives to an event."""
 

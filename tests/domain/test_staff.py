@@ -25,8 +25,9 @@ from domain.events.staff import (
     StaffHandedOver,
     StaffLevelChanged,
 )
+from domain.sealing import Sealed
 from domain.staff import Deputy, Staff, StaffEvent
-from domain.values import Imported, Instant
+from domain.values import Evidence, Imported, Instant, Reason
 from domain.view import Claim
 from tests.support.given import (
     NOW,
@@ -204,6 +205,20 @@ def test_handing_over_moves_the_customers_in_both_streams() -> None:
     assert world.state("ann").customers == ()
     assert world.state("bob").customers == ("a", "b", "c")
     world.when(HandOver(staff="ann", to="bob"), "ann").then_nothing()
+
+
+def test_what_was_said_is_sealed_for_one_stream_and_not_repeated_in_the_other() -> None:
+    said = Sealed("subject", "key", b"box")
+    done = BUSY.when(
+        HandOver(staff="ann", to="bob"),
+        "ann",
+        reason=Reason("moving", said),
+        evidence=(Evidence("contract", file="f", place=said),),
+    )
+    here, there = [new.event for new in done.view.events]
+    assert (here.reason, here.evidence[0].place) == (Reason("moving", said), said)
+    assert there.reason == Reason("moving")
+    assert there.evidence == (Evidence("contract", file="f"),)
 
 
 def test_named_customers_are_handed_over_and_the_others_stay() -> None:
