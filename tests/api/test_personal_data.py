@@ -250,7 +250,7 @@ def test_every_command_passed_with_a_marked_value_in_each_field_of_text(marked: 
     assert {one.name for one in commands} == marked.marking.passed
     fields = {(one.name, field) for one in commands for field in text_fields(one.body)}
     assert len(fields) > 2 * len(commands)
-    clear = {one for one in fields if one[1].endswith(tuple(CLEAR))}
+    clear = {one for one in fields if f".{one[1]}".endswith(tuple(f".{name}" for name in CLEAR))}
     assert fields - clear - marked.marking.sent == set()
     assert marked.marking.sent - fields == set()
     assert len(marked.marking.marks.values) >= WANTED
@@ -321,3 +321,5 @@ def test_who_may_see_them_sees_them(marked: Marked) -> None:
     whole = "\n".join(shown)
     assert len(marking.kept) > 2 * WANTED
     assert [value for value in marking.kept if value not in whole] == []
+    shown_now = reader.get(f"/v1/customers/{marked.customer}", counterseal_purpose="test").json()
+    assert {shown_now["state"][name] for name in ("full_name", "address")} <= set(marking.kept)
