@@ -23,7 +23,7 @@ from api import cli
 from api.provisioning import Database
 from tests.support import cluster
 
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 FOREIGN = re.compile(
     r"(COUNTERSEAL_|DATABASE_URL|KEYS_|PROJECTOR_|MIGRATOR_|AUDITOR_|LC_|LANG|TEST_DATABASE)"
 )
@@ -79,17 +79,20 @@ class Installation:
     @contextmanager
     def served(self, *words: str, **more: str) -> Iterator[Served]:
         """Start a command that serves, wait until it says so; killed at the end if still there."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api.cli", *words],
-            env=self.environment | more,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        served = Served(process)
+        said = self.folder.parent / f"{self.folder.name}.{time.monotonic_ns()}.stderr"
+        with said.open("wb") as beside:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "api.cli", *words],
+                env=self.environment | more,
+                stdout=subprocess.PIPE,
+                stderr=beside,
+            )
+        served = Served(process, said)
         try:
             served.wait_for(r"Ctrl-C|\"listening\"")
             yield served
         finally:
+            said.unlink()
             if process.poll() is None:
                 process.kill()
             process.wait(PATIENCE_S)
@@ -100,8 +103,9 @@ class Installation:
 class Served:
     """A serving process; `text` is what it has said so far."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], beside: Path) -> None:
         self.process = process
+        self._beside = beside
         self.text = ""
 
     def wait_for(self, pattern: str) -> None:
@@ -112,7 +116,7 @@ class Served:
         while not re.search(pattern, self.text):
             ready, _, _ = select.select([out], [], [], max(0.0, end - time.monotonic()))
             piece = os.read(out.fileno(), 65_536) if ready else b""
-            assert piece, f"ended or silent, after: {self.text!r}"
+            assert piece, f"ended or silent, after: {self.text!r} {self._beside.read_text()!r}"
             self.text += piece.decode()
 
     @property
