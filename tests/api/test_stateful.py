@@ -191,7 +191,7 @@ def test_random_histories_over_http_are_those_of_the_reference(
     run_state_machine_as_test(
         Bound,
         settings=settings(
-            max_examples=rounds(6, 300) if drawn else rounds(18, 600),
+            max_examples=rounds(4, 300) if drawn else rounds(15, 600),
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
