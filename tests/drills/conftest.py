@@ -1,14 +1,34 @@
-"""What every drill may ask for: a seed that can be given again, and a line for its figures."""
+"""What every drill may ask for: doors, a seed that can be given again, a line for its figures."""
 
 import os
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.provisioning import Database
+from tests.support import cluster
+from tests.support.drill_doors import Doors
 from tests.support.drill_report import line
+
+
+@pytest.fixture(scope="session")
+def doors(run_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """Where services stand: a database of the drills' own, because one key file belongs to it."""
+    made = Doors(cluster.new_database(run_directory), tmp_path_factory.mktemp("doors"))
+    yield made
+    made.close()
+    assert made.database.admin is not None
+    cluster.drop(made.database.admin, made.database.name)
+
+
+@pytest.fixture(scope="session")
+def database(doors: Doors) -> Database:
+    """The database on which the services stand; tenants keep drills apart."""
+    return doors.database
 
 
 @pytest.fixture

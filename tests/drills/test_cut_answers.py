@@ -6,7 +6,6 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -27,11 +26,11 @@ pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("cut_answers")]
 
 
 def test_an_answer_cut_off_is_found_by_its_key(
-    database: Database, tmp_path: Path, rounds: Callable[[int, int], int], tell: Callable[..., None]
+    doors: Doors, rounds: Callable[[int, int], int], tell: Callable[..., None]
 ) -> None:
     """The real service behind the proxy; each answer is held against the log and `commands`."""
     number = rounds(10, 100)
-    doors = Doors(database, tmp_path)
+    database = doors.database
     world = DoorsWorld(doors)
     customer = world.customer()
     sent: list[Sent] = []
@@ -66,7 +65,6 @@ def test_an_answer_cut_off_is_found_by_its_key(
     assert not verify(database.auditor, world.tenant).findings
     assert not drill_oracle.compare(database, world.tenant).differing
     world.close()
-    doors.close()
 
 
 def kept(database: Database, tenant: str, key: str) -> list[int]:

@@ -47,13 +47,6 @@ class Process(Protocol):
 
 
 @pytest.fixture(scope="module")
-def doors(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    made = Doors(database, tmp_path_factory.mktemp("doors"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def services(doors: Doors) -> Iterator[tuple[Service, Service]]:
     """Two processes of the service on one database."""
     with doors.open() as one, doors.open() as other:

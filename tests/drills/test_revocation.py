@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from api.provisioning import Database
 from domain.commands.customers import BlockCustomer, UnblockCustomer
 from domain.commands.supervision import ResumeGrant, RevokeGrant, SuspendGrant
 from tests.support.drill_checking import Asked, Asker
@@ -59,13 +58,6 @@ class Round(NamedTuple):
         """How long before the acknowledgement the last check that was allowed was sent."""
         sent = [one.sent for asked in self.asked.values() for one in asked if one.allowed]
         return self.acknowledged - max(sent)
-
-
-@pytest.fixture(scope="module")
-def doors(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    made = Doors(database, tmp_path_factory.mktemp("doors"))
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

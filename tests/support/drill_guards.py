@@ -78,8 +78,8 @@ def without_durability(database: Database) -> Generator[None]:
         conn.execute(f"{role} RESET synchronous_commit".encode())
 
 
-_KEYS_FROM = "    SELECT array_agg(c.first_position ORDER BY u.place), array_agg(c.count"
-_KEYS_TO = "c.caller = u.caller AND c.key = u.key;\n"
+_KEYS_FROM = "    SELECT array_agg(c.first_position ORDER BY u.place)"
+_KEYS_TO = ";\n"
 _LOCK = "    -- (1) The one lock."
 
 
@@ -92,7 +92,7 @@ def take_off_keys(database: Database) -> None:
     """Let `append` look for a key before it waits for the lock, as check-then-insert does."""
     text = _source(database)
     begin = text.index(_KEYS_FROM)
-    end = text.index(_KEYS_TO) + len(_KEYS_TO)
+    end = text.index(_KEYS_TO, begin) + len(_KEYS_TO)
     look = text[begin:end]
     _rewrite(
         database,
