@@ -34,7 +34,7 @@ MAX_POINTS: Final = 200_000
 """Most points a dimension has, ended ones included; GB/T 2260 has some 3,500."""
 
 
-class Point(msgspec.Struct, frozen=True):
+class Point(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """A point: it may be named in new scopes during `[from_, until)`, None: from ever, for ever."""
 
     names: Names

@@ -71,7 +71,7 @@ class Check(msgspec.Struct, frozen=True):
     persons: frozenset[str]
 
 
-class Member(msgspec.Struct, frozen=True):
+class Member(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """A person who may act for the customer during `[from_, until)`, in the stated acts only."""
 
     person: str

@@ -62,7 +62,7 @@ class Signature(msgspec.Struct, frozen=True):
     persons: frozenset[str]
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """A reason that suspends, from `from_` on, until `until` once it was resumed or found lapsed.
 
     With `confirm_by` it is provisional still, and falls by itself then.

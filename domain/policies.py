@@ -45,7 +45,7 @@ MAX_VERSIONS: Final = 1_000
 """Most versions one kind's policy ever has."""
 
 
-class PolicyVersion(msgspec.Struct, frozen=True):
+class PolicyVersion(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """One version: `status` as recorded; `authors` the persons who drafted or edited it; in force
     from `from_`.
     """

@@ -58,7 +58,7 @@ ROLES = frozenset(
 )
 
 
-class Deputy(msgspec.Struct, frozen=True):
+class Deputy(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """Who stands in (a staff id) during `[from_, until)`."""
 
     staff: str
