@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,10 @@ def test_quotes_and_variables_are_read_as_a_shell_reads_them() -> None:
     assert shell.words('curl -s $API/v1 -H "Key: $ID" --json "$BODY"') == [
         "curl", "-s", "http://here/v1", "-H", "Key: 7", "--json", '{"id": "7", "cost": "$5"}',
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_every_file_that_a_readme_names_is_there(readme: Path) -> None:
+    named = re.findall(r"\]\((?!https?:)([^)#]+)", readme.read_text(encoding="utf-8"))
+    assert len(named) > 8
+    assert [name for name in named if not (ROOT / name).exists()] == []
