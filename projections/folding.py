@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
@@ -15,7 +16,7 @@ from domain.codec import Undecodable, UnknownEvent, decode
 from domain.errors import Impossible
 from domain.events import Event, stream_kind
 from domain.streams import evolve
-from projections import duties
+from projections import duties, history
 from projections.models import STREAM_MODELS
 from projections.recent import Recent
 from projections.store import Page, Quarantine
@@ -57,6 +58,10 @@ class Stored(NamedTuple):
     type: str
     recorded_at: datetime
     data: bytes
+    actor: str = ""
+    on_behalf_of: str | None = None
+    command_id: str = ""
+    causation: int | None = None
 
 
 class Folded(NamedTuple):
@@ -89,15 +94,17 @@ class Fold:
         self._load(events)
         touched: dict[str, Stored] = {}
         for stored in events:
-            since = self._quarantined.get(stored.stream_id)
+            since, event = self._quarantined.get(stored.stream_id), None
             if since is None or stored.position < since:
                 try:
-                    if self._apply(stored):
+                    event = self._apply(stored)
+                    if event is not None:
                         touched[stored.stream_id] = stored
                 except UnknownEvent as fault:
                     if page.position:
                         break
                     raise NewerEvent(self._tenant, stored.position, fault.name) from fault
+            self._tell(stored, event or _decoded(stored))
             page.position = stored.position
         for stored in touched.values():
             self._row(stored)
@@ -107,6 +114,7 @@ class Fold:
         """Return the page of one event that the database does not take: a quarantine."""
         model = _MODEL_OF.get(stream_kind(stored.type))
         self._quarantine(stored, duties.NAME if model is None else model.name, fault)
+        self._tell(stored, None)
         self._page.position = stored.position
         return self._page
 
@@ -140,20 +148,20 @@ class Fold:
                 except UnknownEvent as fault:
                     raise NewerEvent(self._tenant, stored.position, fault.name) from fault
 
-    def _apply(self, stored: Stored) -> bool:
-        """Fold one event and take its hands; tell whether its stream has a new state."""
+    def _apply(self, stored: Stored) -> Event | None:
+        """Fold one event and take its hands; return it, or None where its stream is stopped."""
         event = self._evolve(stored)
         if event is None:
-            return False
+            return None
         after = self._states[stored.stream_id].state
         try:
             found = duties.hands(stored.stream_id, stored.position, event, after)
         except Exception as fault:  # noqa: BLE001  (as in `_evolve`)
             self._quarantine(stored, duties.NAME, fault)
-            return False
+            return None
         if found is not None:
             self._page.add(found)
-        return True
+        return event
 
     def _evolve(self, stored: Stored) -> Event | None:
         """Fold one event, or put its stream into quarantine and return None.
@@ -173,6 +181,24 @@ class Fold:
             return None
         self._states[stored.stream_id] = Folded(stored.version, after)
         return event
+
+    def _tell(self, stored: Stored, event: Event | None) -> None:
+        """Make the row of history, also of an event whose stream is in quarantine: what happened
+        is to be seen, whatever follows from it. Of what is no event it has the place alone.
+        """
+        place = history.Place(
+            stored.position,
+            stored.stream_id,
+            stored.version,
+            stored.type,
+            stored.recorded_at,
+            stored.actor,
+            stored.on_behalf_of,
+            stored.command_id,
+            stored.causation,
+        )
+        folded = self._states.get(stored.stream_id)
+        self._page.tell(history.row(place, event, None if folded is None else folded.state))
 
     def _row(self, stored: Stored) -> None:
         """Make the row of a stream's last state."""
@@ -211,3 +237,10 @@ class Fold:
         self._quarantined[stored.stream_id] = stored.position
         found = Quarantine(stored.stream_id, stored.position, projection, code)
         self._page.quarantined.append(found)
+
+
+def _decoded(stored: Stored) -> Event | None:
+    """Return an event that is not folded, None where its bytes are none."""
+    with suppress(UnknownEvent, Undecodable):
+        return decode(stored.type, stored.data)
+    return None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from projections import customers, duties, grants, policies, staff
+from projections import customers, duties, grants, history, policies, staff
 from projections.rows import StreamModel
 
 STREAM_MODELS: Final[tuple[StreamModel, ...]] = (
@@ -19,6 +19,7 @@ STREAM_MODELS: Final[tuple[StreamModel, ...]] = (
 )
 
 FOLDS: Final[Mapping[str, int]] = MappingProxyType(
-    {model.name: model.fold for model in STREAM_MODELS} | {duties.NAME: duties.FOLD}
+    {model.name: model.fold for model in STREAM_MODELS}
+    | {duties.NAME: duties.FOLD, history.NAME: history.FOLD}
 )
 """Read model -> fold version of this code."""

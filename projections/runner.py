@@ -60,7 +60,8 @@ _CLAIM: LiteralString = (
     " ORDER BY c.projection FOR UPDATE OF c SKIP LOCKED"
 )
 _EVENTS: LiteralString = (
-    "SELECT position, stream_id::text, version, type, recorded_at, data"
+    "SELECT position, stream_id::text, version, type, recorded_at, data, actor, on_behalf_of,"
+    " command_id::text, causation"
     " FROM read_events(%b, %b::bigint, %b::bigint, %b::integer)"
 )
 

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from projections import duties
+from projections import duties, history
 from projections.models import STREAM_MODELS
 from projections.rows import StreamModel
 
@@ -48,6 +48,8 @@ class Page:
         self.hands: list[dict[str, Any]] = []
         self.void: list[dict[str, Any]] = []
         self.merges: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = []
+        self.keys: list[dict[str, Any]] = []
         self.quarantined: list[Quarantine] = []
 
     def add(self, found: duties.Hands) -> None:
@@ -55,6 +57,11 @@ class Page:
         self.hands += found.rows
         self.void += found.void
         self.merges += found.merges
+
+    def tell(self, found: history.Row) -> None:
+        """Add the line of history of one event."""
+        self.history.append(found.row)
+        self.keys += found.keys
 
 
 def apply(conn: Conn, tenant: str, held: Sequence[Held], page: Page) -> None:
@@ -66,7 +73,11 @@ def apply(conn: Conn, tenant: str, held: Sequence[Held], page: Page) -> None:
     """
     for one in held:
         if one.projection == duties.NAME:
-            _apply_hands(conn, tenant, one.generation, page)
+            tables = ((_HANDS, page.hands), (_VOID, page.void), (_MERGES, page.merges))
+            _apply_tables(conn, tenant, one.generation, tables)
+        elif one.projection == history.NAME:
+            tables = ((_HISTORY, page.history), (_KEYS, page.keys))
+            _apply_tables(conn, tenant, one.generation, tables)
         elif rows := page.rows[one.projection]:
             parameters = (UUID(tenant), one.generation, _document(list(rows.values())))
             conn.execute(_UPSERTS[one.projection], parameters)
@@ -84,12 +95,12 @@ def apply(conn: Conn, tenant: str, held: Sequence[Held], page: Page) -> None:
     )
 
 
-def _apply_hands(conn: Conn, tenant: str, generation: int, page: Page) -> None:
-    tables: Sequence[tuple[sql.SQL, list[dict[str, Any]]]] = (
-        (_HANDS, page.hands),
-        (_VOID, page.void),
-        (_MERGES, page.merges),
-    )
+def _apply_tables(
+    conn: Conn,
+    tenant: str,
+    generation: int,
+    tables: Sequence[tuple[sql.SQL, list[dict[str, Any]]]],
+) -> None:
     for statement, rows in tables:
         if rows:
             conn.execute(statement, (UUID(tenant), generation, _document(rows)))
@@ -168,6 +179,20 @@ _MERGES = sql.SQL(
     " position bigint)"
     " ON CONFLICT (tenant_id, generation, person) DO UPDATE"
     " SET into_person = excluded.into_person, position = excluded.position"
+)
+_HISTORY = sql.SQL(
+    "INSERT INTO history (tenant_id, generation, position, at, recorded_at, stream_kind, stream_id,"
+    " version, type, actor, on_behalf_of, persons, customers, grant_id, case_id, reason,"
+    " command_id, causation, imported, said)"
+    " SELECT %s, %s, r.* FROM json_to_recordset(%s::json) AS r(position bigint, at timestamptz,"
+    " recorded_at timestamptz, stream_kind text, stream_id uuid, version integer, type text,"
+    " actor text, on_behalf_of text, persons text[], customers text[], grant_id uuid, case_id text,"
+    " reason text, command_id uuid, causation bigint, imported boolean, said text)"
+)
+_KEYS = sql.SQL(
+    "INSERT INTO history_keys (tenant_id, generation, key, at, position)"
+    " SELECT %s, %s, r.* FROM json_to_recordset(%s::json) AS r(key text, at timestamptz,"
+    " position bigint)"
 )
 _QUARANTINE = sql.SQL(
     "INSERT INTO quarantined (tenant_id, stream_id, position, projection, code)"

@@ -19,7 +19,9 @@ from tests.projections.facts import Record
 from tests.projections.histories import World
 from tests.support.ledger import submission
 
-TABLES = ("grants", "customers", "policies", "staff", "hands", "person_merges")
+TABLES = (
+    "grants", "customers", "policies", "staff", "hands", "person_merges", "history", "history_keys",
+)  # fmt: skip
 SCOPE = {"territory": ("CN/31",)}
 
 

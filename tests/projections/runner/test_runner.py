@@ -249,7 +249,8 @@ def test_rows_and_checkpoint_move_in_one_transaction(
         assert {("grants", 0, 1), ("customers", 0, 1)} <= set(behind(database, tenant))
         page.rows["grants"].clear()
         in_a_transaction(conn, tenant, held, page)
-        assert {row[0] for row in behind(database, tenant)} == {"policies", "staff", "hands"}
+        left = {row[0] for row in behind(database, tenant)}
+        assert left == FOLDS.keys() - {"grants", "customers"}
 
 
 def in_a_transaction(

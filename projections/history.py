@@ -1,0 +1,181 @@
+"""History: one row an event, the keys by which it is found, and nothing that is sealed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from domain.customers import Customer
+from domain.events import Event, stream_kind
+from domain.grant_states import Grant
+from domain.sealing import Sealed
+from projections.history_words import folded, words
+
+NAME: Final = "history"
+FOLD: Final = 1
+"""The fold version: raised whenever the rows of the same events would be others."""
+
+COMMON: Final = frozenset(Event.__struct_fields__)
+CUSTOMER: Final = "customer:"
+DIMENSION: Final = "customer"
+"""The dimension of a scope that names customers."""
+
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_PARTY: Final = re.compile(rf"(?:customer|staff):({_ID.pattern})")
+
+
+class Place(NamedTuple):
+    """What the log says of an event beside its data."""
+
+    position: int
+    stream_id: str
+    version: int
+    type: str
+    recorded_at: datetime
+    actor: str
+    on_behalf_of: str | None
+    command_id: str
+    causation: int | None
+
+
+class Row(NamedTuple):
+    """A row and its keys, JSON-able, without tenant and generation."""
+
+    row: dict[str, Any]
+    keys: list[dict[str, Any]]
+
+
+def row(place: Place, event: Event | None, after: Any) -> Row:
+    """Return what is kept of an event.
+
+    `event` is None where its bytes do not decode: then it is found by its place alone. `after` is
+    the state of its stream, None where it cannot be folded.
+    """
+    kind = stream_kind(place.type)
+    said = [] if event is None else list(dict.fromkeys(filter(None, map(folded, texts(event)))))
+    customers = _customers(kind, place.stream_id, event, after)
+    grant = place.stream_id if kind == "grant" else None
+    at = place.recorded_at if event is None else event.at
+    found = {
+        **place._asdict(),
+        "at": at,
+        "stream_kind": kind,
+        "persons": _persons(event),
+        "customers": customers,
+        "grant_id": grant,
+        "case_id": _case(event, after),
+        "reason": None if event is None or event.reason is None else _clean(event.reason.code),
+        "imported": event is not None and event.imported is not None,
+        "said": "\n".join(said),
+    }
+    keys = {f"a:{ref}" for ref in (place.actor, place.on_behalf_of) if ref}
+    keys |= {f"c:{one}" for one in customers}
+    keys |= {f"n:{one}" for one in named(event) if one != place.stream_id}
+    keys |= {f"w:{one}" for one in words(said)}
+    keys.add(f"t:{unversioned(place.type)}")
+    if grant is not None:
+        keys.add(f"g:{grant}")
+    listed = [{"key": key, "at": at, "position": place.position} for key in sorted(keys)]
+    return Row(found, listed)
+
+
+def unversioned(stored_name: str) -> str:
+    """Return `grant.approved` for `grant.approved.1`."""
+    return stored_name.rpartition(".")[0]
+
+
+def texts(event: Event) -> Iterator[str]:
+    """Yield the clear texts of an event's own fields, its reason's code and its kinds of evidence.
+
+    Ids and digests are none, and a sealed text is never looked into.
+    """
+    for field in event.__struct_fields__:
+        if field not in COMMON:
+            yield from _texts(getattr(event, field))
+    if event.reason is not None and event.reason.code is not None:
+        yield event.reason.code
+    for one in event.evidence:
+        yield one.kind
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            if not (_ID.fullmatch(value) or _DIGEST.fullmatch(value) or _PARTY.fullmatch(value)):
+                yield value
+        case Sealed() | None | bool() | int() | float() | datetime():
+            return
+        case msgspec.Struct():
+            for field in value.__struct_fields__:
+                yield from _texts(getattr(value, field))
+        case Mapping():
+            for one in value.values():  # pyright: ignore[reportUnknownVariableType]
+                yield from _texts(one)
+        case _:
+            for one in value:
+                yield from _texts(one)
+
+
+def named(event: Event | None) -> set[str]:
+    """Return the ids that an event's own fields name: other streams, and its case."""
+    return set() if event is None else set(_named(event, top=True))
+
+
+def _named(value: Any, *, top: bool = False) -> Iterator[str]:
+    match value:
+        case str():
+            if _ID.fullmatch(value):
+                yield value
+            elif (party := _PARTY.fullmatch(value)) is not None:
+                yield party[1]
+        case Sealed() | None | bool() | int() | float() | datetime():
+            return
+        case msgspec.Struct():
+            for field in value.__struct_fields__:
+                if not (top and field in COMMON):
+                    yield from _named(getattr(value, field))
+        case Mapping():
+            for one in value.values():  # pyright: ignore[reportUnknownVariableType]
+                yield from _named(one)
+        case _:
+            for one in value:
+                yield from _named(one)
+
+
+def _customers(kind: str, stream_id: str, event: Event | None, after: Any) -> list[str]:
+    """Whom it concerns: a customer event its own, and whom it was merged into; a grant event the
+    grantee and the customers that its scope names.
+    """
+    found: set[str] = set()
+    if kind == "customer":
+        found.add(stream_id)
+        if isinstance(after, Customer) and after.merged_into is not None:
+            found.add(after.merged_into)
+    elif kind == "grant" and isinstance(after, Grant):
+        if after.grantee.startswith(CUSTOMER):
+            found.add(after.grantee.removeprefix(CUSTOMER))
+        terms = getattr(event, "terms", None) or after.terms
+        found.update(one for one in terms.scope.get(DIMENSION, ()) if _ID.fullmatch(one))
+    return sorted(found)
+
+
+def _persons(event: Event | None) -> list[str]:
+    parties = () if event is None else (event.by, event.on_behalf_of)
+    return sorted({party.person for party in parties if party is not None and party.person})
+
+
+def _case(event: Event | None, after: Any) -> str | None:
+    """The case an event belongs to: its own, or the request that the grant's stream began with."""
+    own = getattr(event, "case", None) or getattr(event, "correction", None)
+    found = own or (after.case if isinstance(after, Grant) else None)
+    return found if isinstance(found, str) else None
+
+
+def _clean(code: str | None) -> str | None:
+    """A code as the database can hold it: imported history may have any character."""
+    return None if code is None else code.replace("\x00", " ")
