@@ -182,10 +182,12 @@ def _irregular(grant: Grant) -> str:
 
 
 def _term(grant: Grant) -> str:
+    from domain.grant_states import ends_of, starts_of
+
     term = grant.terms.term
     starts, ends, days = term.starts_at, term.ends_at, term.days
-    if grant.effect is not None:
-        starts, ends = grant.effect.starts_at, grant.effect.ends_at
+    if grant.effects:
+        starts, ends = starts_of(grant), ends_of(grant)
     if starts is None:
         return say("grant.days", days=days or "?")
     return say("grant.from_until", start=instant(starts), end=instant(ends) or say("grant.open"))

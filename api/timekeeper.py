@@ -12,6 +12,7 @@ import psycopg
 from eventsourcing.persistence import PersistenceError
 
 from api.ids import new_id
+from domain.commands.cases import RecordCaseLapse
 from domain.commands.customers import RecordCustomerLapse
 from domain.commands.supervision import (
     RecordActivation,
@@ -21,7 +22,7 @@ from domain.commands.supervision import (
 )
 from domain.customers import Customer
 from domain.errors import Refused
-from domain.grant_states import OPEN, Grant, status_at
+from domain.grant_states import OPEN, Grant, case_lapse_of, status_at
 from domain.ledger import Ledgers, Outcome, Submission
 from domain.values import TIMEKEEPER, Instant
 from domain.view import Command
@@ -33,7 +34,9 @@ INTERVAL_S = 1.0
 IN_FLIGHT = 64
 """Commands a pass has under way at once."""
 
-NOT_NOW = frozenset({"grant.not_due", "grant.state", "grantee.standing", "customer.state"})
+NOT_NOW = frozenset(
+    {"grant.not_due", "grant.state", "grantee.standing", "customer.state", "case.state"}
+)
 """Refusals that are no fault: the row was older than the log, or what is due cannot be said yet."""
 
 AWAY = (psycopg.Error, PersistenceError)
@@ -63,12 +66,20 @@ def commands_for(stream_id: str, state: Any, at: Instant) -> list[Command]:
         for hold in state.holds
         if hold.until is None and hold.confirm_by is not None and hold.confirm_by <= at
     ]
+    case, lapses_at = state.open_case, case_lapse_of(state)
+    if case is not None and lapses_at is not None and lapses_at <= at:
+        found.append(RecordCaseLapse(grant_id=stream_id, case=case.case))
     now = status_at(state, at)
     if now == "active" and not state.activated:
         found.append(RecordActivation(grant_id=stream_id))
     if now == "expired":
         found.append(RecordExpiry(grant_id=stream_id))
     return found
+
+
+def _which(command: Command) -> str:
+    """Return which hold or case of the stream a command is about."""
+    return str(getattr(command, "hold", getattr(command, "case", "")))
 
 
 def tick(ledgers: Ledgers, tenant: str, at: Instant | None = None) -> Pass:
@@ -113,7 +124,7 @@ def tick(ledgers: Ledgers, tenant: str, at: Instant | None = None) -> Pass:
             submission = Submission(
                 tenant=tenant,
                 caller=TIMEKEEPER.ref,
-                key=f"{one.stream_id}/{version}/{deed}/{getattr(command, 'hold', '')}",
+                key=f"{one.stream_id}/{version}/{deed}/{_which(command)}",
                 fingerprint=b"tick",
                 command=command,
                 by=TIMEKEEPER,

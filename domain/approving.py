@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from domain import duties, grantees
+from domain.catalogue import Catalogue
 from domain.errors import Refused
 from domain.events.grant import (
     GrantActivated,
@@ -28,8 +29,9 @@ from domain.grant_guards import (
     require_separate_from_case,
     require_status,
 )
-from domain.grant_states import EFFECTIVE, OPEN, Approval, Grant, status_at
+from domain.grant_states import EFFECTIVE, OPEN, Approval, Grant, Walked, status_at
 from domain.grants import GrantEvent
+from domain.narrowing import Narrowing, narrowed
 from domain.stages import (
     counting_approvals,
     eligible_groups,
@@ -110,45 +112,82 @@ def rests_until(evidence_ends_at: Instant | None, setting: Setting) -> Instant |
 # --- the verbs ------------------------------------------------------------------------------------
 
 
-def approve(
-    grant: Grant, setting: Setting, *, stage: str, role: str | None = None
-) -> list[GrantEvent]:
-    """Give one person's approval in one stage; with the last one the grant is approved.
+class Given(NamedTuple):
+    """An approval that may be given: for which group, on which narrower terms (None: as asked).
 
-    `role` says for which group, where the approver could speak for several.
-    Raises `Refused`: `grant.state`, `stage.unknown`, `stage.not_open`, `grantee.standing`,
-    `approver.not_eligible`, `duties.receives`, `duties.not_separate`, `stage.group_complete`,
-    `term.evidence_over`.
+    `lapses_at` where the next stage opens with it; `complete` where it was the last one.
+    """
+
+    role: str
+    group: int
+    terms: Terms | None
+    lapses_at: Instant | None
+    complete: bool
+
+
+def approval(
+    walked: Walked,
+    setting: Setting,
+    *,
+    stage: str,
+    role: str | None,
+    wish: Narrowing | None,
+    catalogue: Catalogue | None,
+) -> Given:
+    """Return the approval of a request or case that this actor may give now.
+
+    Raises `Refused`: `stage.*`, `grantee.standing`, `approver.not_eligible`, `duties.receives`,
+    `duties.not_separate`, `terms.widened`, and what narrowed terms are refused for.
     """
     body = setting.body
-    if status_at(grant, setting.at) in SETTLED and has_approved(grant, stage, setting):
-        return []
-    require_status(grant, setting.at, ("pending_approval",))
-    approvals = counting_approvals(grant, setting)
+    approvals = counting_approvals(walked, setting)
     current = require_open_stage(body, stage, approvals)
     groups = eligible_groups(current, setting, role)
     require_not_receiving(setting)
-    require_separate_from_case(grant, setting)
+    require_separate_from_case(walked, setting)
     grantees.require_grantee_standing(setting.grantee, setting.at)
     wanting = [number for number in groups if missing(current, number, approvals) > 0]
     if not wanting:
         raise Refused("stage.group_complete", stage=stage)
+    less = narrowed(walked.terms, wish, current, body, catalogue, setting.at)
     group = wanting[0]
-    approval = Approval(stage, group, duties.persons_of(setting.actor))
-    after = open_stage(body, (*approvals, approval))
+    given = Approval(stage, group, duties.persons_of(setting.actor))
+    after = open_stage(body, (*approvals, given))
     lapses_at = None
     if after is not None and after.id != stage:
         lapses_at = setting.at + timedelta(days=after.lapse_days)
-    given = GrantStageApproved(
+    return Given(current.groups[group].role, group, less, lapses_at, after is None)
+
+
+def approve(
+    grant: Grant,
+    setting: Setting,
+    *,
+    stage: str,
+    role: str | None = None,
+    wish: Narrowing | None = None,
+    catalogue: Catalogue | None = None,
+) -> list[GrantEvent]:
+    """Give one person's approval in one stage; with the last one the grant is approved.
+
+    `role` says for which group, where the approver could speak for several; `wish` what they leave
+    of the terms. Raises `Refused`: `grant.state`, what `approval` raises, `term.evidence_over`.
+    """
+    if status_at(grant, setting.at) in SETTLED and has_approved(grant, stage, setting):
+        return []
+    require_status(grant, setting.at, ("pending_approval",))
+    given = approval(grant, setting, stage=stage, role=role, wish=wish, catalogue=catalogue)
+    event = GrantStageApproved(
         **stamp(setting.act),
         stage=stage,
-        role=current.groups[group].role,
-        group=group,
-        lapses_at=lapses_at,
+        role=given.role,
+        group=given.group,
+        terms=given.terms,
+        lapses_at=given.lapses_at,
     )
-    if after is not None:
-        return [given]
-    return [given, *approved(grant.terms, grant.evidence_ends_at, setting)]
+    if not given.complete:
+        return [event]
+    return [event, *approved(given.terms or grant.terms, grant.evidence_ends_at, setting)]
 
 
 def retract(grant: Grant, setting: Setting, *, stage: str) -> list[GrantEvent]:
@@ -158,11 +197,20 @@ def retract(grant: Grant, setting: Setting, *, stage: str) -> list[GrantEvent]:
     """
     require_status(grant, setting.at, ("pending_approval",))
     require_open_stage(setting.body, stage, counting_approvals(grant, setting))
+    approver = own_approval(grant, setting, stage)
+    return [GrantApprovalRetracted(**stamp(setting.act), stage=stage, approver=approver)]
+
+
+def own_approval(walked: Walked, setting: Setting, stage: str) -> str:
+    """Return the person behind the actor's own approval of the stage, as it was written down.
+
+    Raises `Refused`: `approval.unknown`.
+    """
     acting = duties.persons_of(setting.actor)
-    for approval in grant.approvals:
-        own = [one for one in sorted(approval.persons) if setting.same(one) in acting]
-        if approval.stage == stage and own:
-            return [GrantApprovalRetracted(**stamp(setting.act), stage=stage, approver=own[0])]
+    for one in walked.approvals:
+        own = [person for person in sorted(one.persons) if setting.same(person) in acting]
+        if one.stage == stage and own:
+            return own[0]
     raise Refused("approval.unknown", stage=stage, party=setting.actor.party.ref)
 
 
@@ -172,13 +220,21 @@ def reject(grant: Grant, setting: Setting) -> list[GrantEvent]:
     Raises `Refused`: `grant.state`, `approver.not_eligible`, `role.missing`, `reason.missing`.
     """
     require_status(grant, setting.at, ("pending_approval",))
-    stage = open_stage(setting.body, counting_approvals(grant, setting))
+    require_may_reject(grant, setting)
+    return [GrantRejected(**stamp(setting.act), origin="approval")]
+
+
+def require_may_reject(walked: Walked, setting: Setting) -> None:
+    """Refuse whoever could not approve the open stage, or gives no reason.
+
+    Codes: `approver.not_eligible`, `role.missing`, `reason.missing`.
+    """
+    stage = open_stage(setting.body, counting_approvals(walked, setting))
     if stage is None:
         duties.require_role(setting.actor, "approver", setting.at)
     else:
         eligible_groups(stage, setting)
     duties.require_reason(setting.act)
-    return [GrantRejected(**stamp(setting.act), origin="approval")]
 
 
 def withdraw(grant: Grant, setting: Setting) -> list[GrantEvent]:
@@ -206,16 +262,29 @@ def sign(grant: Grant, setting: Setting, *, party: SigningParty, digest: str) ->
     if stands and status_at(grant, setting.at) in SETTLED:
         return []
     require_status(grant, setting.at, ("approved",))
-    agreement = require_agreement(setting.body, party)
-    require_digest(agreement, grant.terms, digest)
-    others = (one.persons for other, one in signed.items() if other != party)
-    require_second_person(frozenset[str]().union(*others), setting)
-    grantees.require_grantee_standing(setting.grantee, setting.at)
+    last = completes_signing(grant, setting, party=party, digest=digest)
     given = GrantSigned(**stamp(setting.act), party=party, digest=digest)
-    if not {*signed, party}.issuperset(agreement.signers):
+    if not last:
         return [given]
     ceiling = rests_until(grant.evidence_ends_at, setting)
     return [given, takes_effect(grant.terms, ceiling, setting.act)]
+
+
+def completes_signing(
+    walked: Walked, setting: Setting, *, party: SigningParty, digest: str
+) -> bool:
+    """Tell whether this signature, which may be given, is the last one.
+
+    Raises `Refused`: `agreement.not_a_signer`, `agreement.digest_mismatch`, `actor.person_missing`,
+    `duties.not_separate`, `grantee.standing`.
+    """
+    agreement = require_agreement(setting.body, party)
+    require_digest(agreement, walked.terms, digest)
+    others = [one for one in walked.signatures if one.party != party]
+    hands = frozenset[str]().union(*(one.persons for one in others))
+    require_second_person(hands, setting)
+    grantees.require_grantee_standing(setting.grantee, setting.at)
+    return {party, *(one.party for one in others)}.issuperset(agreement.signers)
 
 
 def decline(grant: Grant, setting: Setting, *, party: SigningParty) -> list[GrantEvent]:

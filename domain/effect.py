@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain import intervals
+from domain.grant_states import Effect
 from domain.grants import Grant
 from domain.values import Instant
 
@@ -13,25 +14,45 @@ InForce = tuple[tuple[Instant, Instant | None, int], ...]
 def in_force(grant: Grant) -> InForce:
     """Return the instants at which the terms hold: disjoint, sorted, none empty.
 
-    It is the term of effect cut by the end, by a revocation from its effective instant, and by
-    every hold: from the suspension until it was resumed, until its time to be confirmed where
-    nobody confirmed it, else to the end. Whether the grantee stands, and whatever other streams
+    Each agreed terms rule from their start until their end or the start of later ones. That is cut
+    by a revocation from its effective instant, by the end, and by every hold: from the suspension
+    until it was resumed, until its time to be confirmed where nobody confirmed it, else to the end.
+    What was entered in error never held. Whether the grantee stands, and whatever other streams
     say, is asked at the check.
     """
-    effect = grant.effect
-    if effect is None or not grant.grantee:
+    if not grant.effects or not grant.grantee or grant.status == "entered_in_error":
         return ()
-    held = intervals.united(
-        (), effect.starts_at, _first(effect.ends_at, grant.revoked_from, grant.ended_at)
-    )
+    over = _first(grant.revoked_from, grant.ended_at)
+    windows = ruling_windows(grant.effects)
+    held: intervals.Intervals = ()
+    for begin, end, _ in windows:
+        held = intervals.united(held, begin, _first(end, over))
     for hold in grant.holds:
-        over = _first(hold.until, hold.confirm_by)
+        fell = _first(hold.until, hold.confirm_by)
         last = held[-1:]
         if last and last[0][0] <= hold.from_:  # nearly always: holds come in the order of time
-            held = held[:-1] + intervals.without(last, hold.from_, over)
+            held = held[:-1] + intervals.without(last, hold.from_, fell)
         else:
-            held = intervals.without(held, hold.from_, over)
-    return tuple((begin, end, effect.number) for begin, end in held)
+            held = intervals.without(held, hold.from_, fell)
+    if len(windows) == 1:
+        return tuple((begin, end, windows[0][2]) for begin, end in held)
+    return tuple(
+        (max(begin, start), _first(end, stop), number)
+        for start, stop, number in windows
+        for begin, end in held
+        if (stop is None or begin < stop) and (end is None or start < end)
+    )
+
+
+def ruling_windows(effects: tuple[Effect, ...]) -> InForce:
+    """Return when each agreed terms rule before anything cuts them: later ones go before."""
+    windows: list[tuple[Instant, Instant | None, int]] = []
+    for effect in effects:
+        start = effect.starts_at
+        cut = [(begin, _first(end, start), number) for begin, end, number in windows]
+        windows = [one for one in cut if one[1] is None or one[0] < one[1]]
+        windows.append((start, effect.ends_at, effect.terms.number))
+    return tuple(windows)
 
 
 def _first(*instants: Instant | None) -> Instant | None:

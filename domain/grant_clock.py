@@ -10,7 +10,15 @@ from domain.duties import Actor
 from domain.errors import Refused
 from domain.events.grant import GrantActivated, GrantExpired, GrantLapsed, GrantResumed
 from domain.grant_guards import find_hold, require_status
-from domain.grant_states import EFFECTIVE, OPEN, Grant, lapse_of, status_at
+from domain.grant_states import (
+    EFFECTIVE,
+    OPEN,
+    Grant,
+    ends_of,
+    lapse_of,
+    starts_of,
+    status_at,
+)
 from domain.grantees import Grantee
 from domain.grants import GrantEvent
 from domain.values import Act, Instant, stamp
@@ -39,13 +47,10 @@ def record_activation(grant: Grant, grantee: Grantee, actor: Actor, act: Act) ->
     if grant.activated and status_at(grant, act.at) in EFFECTIVE:
         return []
     require_status(grant, act.at, ("scheduled", "active"))
-    effect = grant.effect
     # A fallen provisional hold that is not written down yet comes first: `record_suspension_lapse`.
-    starts_at = None if effect is None or grant.status != "scheduled" else effect.starts_at
-    ends_at = None if effect is None else effect.ends_at
-    starts_at = require_due(starts_at, act.at)
+    starts_at = require_due(starts_of(grant) if grant.status == "scheduled" else None, act.at)
     grantees.require_grantee_standing(grantee, act.at)
-    return [GrantActivated(**stamp(act), starts_at=starts_at, ends_at=ends_at)]
+    return [GrantActivated(**stamp(act), starts_at=starts_at, ends_at=grant.effects[0].ends_at)]
 
 
 def record_expiry(grant: Grant, actor: Actor, act: Act) -> list[GrantEvent]:
@@ -57,8 +62,7 @@ def record_expiry(grant: Grant, actor: Actor, act: Act) -> list[GrantEvent]:
     if grant.status == "expired":
         return []
     require_status(grant, act.at, (*EFFECTIVE, "expired"))
-    ends_at = None if grant.effect is None else grant.effect.ends_at
-    return [GrantExpired(**stamp(act), expired_at=require_due(ends_at, act.at))]
+    return [GrantExpired(**stamp(act), expired_at=require_due(ends_of(grant), act.at))]
 
 
 def record_suspension_lapse(grant: Grant, actor: Actor, act: Act, *, hold: str) -> list[GrantEvent]:

@@ -10,7 +10,7 @@ from domain import duties, grantees
 from domain.duties import Actor, Same
 from domain.errors import Refused
 from domain.events.policy import PolicyBody
-from domain.grant_states import Check, Grant, Hold, Status, status_at
+from domain.grant_states import Check, Grant, Hold, Status, Walked, status_at
 from domain.grantees import Grantee
 from domain.values import CHANNELS, SPOKEN_CHANNELS, SPOKEN_RECORDS, Act, Instant
 
@@ -24,7 +24,8 @@ TENANT_SIGNERS = ("approver", "compliance")
 class Setting(msgspec.Struct, frozen=True):
     """What a verb stands on: the pinned policy, the grantee, who acts and under what circumstances.
 
-    `same` says who a person turned out to be.
+    `same` says who a person turned out to be; `grantor` on whose right it is passed on, None where
+    it is the tenant's own, or who asks makes no difference.
     """
 
     body: PolicyBody
@@ -32,6 +33,7 @@ class Setting(msgspec.Struct, frozen=True):
     actor: Actor
     act: Act
     same: Same
+    grantor: Grantee | None = None
 
     @property
     def at(self) -> Instant:
@@ -73,7 +75,7 @@ def require_requester(grant: Grant, setting: Setting, member_act: str) -> None:
     """
     actor = setting.actor
     if actor.staff is None:
-        grantees.require_grantee(actor, setting.grantee, member_act, setting.at, setting.same)
+        require_member(setting, member_act)
         return
     if grantees.acts_for(actor, setting.grantee, member_act, setting.at, setting.same):
         return
@@ -84,30 +86,37 @@ def require_requester(grant: Grant, setting: Setting, member_act: str) -> None:
         raise Refused("role.not_requester", party=actor.party.ref)
 
 
-def hands_in(grant: Grant) -> frozenset[str]:
-    """Return every person with a hand in the request: standing approvals are hands as well."""
-    approved = (approval.persons for approval in grant.approvals)
-    return grant.hands.get(grant.case, frozenset()).union(*approved)
+def require_member(setting: Setting, act: str) -> None:
+    """Refuse with `member.missing` whoever acts neither for the grantee nor for the grantor."""
+    actor, at, same = setting.actor, setting.at, setting.same
+    if setting.grantor is None or not grantees.acts_for(actor, setting.grantor, act, at, same):
+        grantees.require_grantee(actor, setting.grantee, act, at, same)
 
 
-def approvers_of(grant: Grant) -> frozenset[str]:
+def hands_in(walked: Walked) -> frozenset[str]:
+    """Return every person with a hand in the request or case; a standing approval is a hand too."""
+    approved = (approval.persons for approval in walked.approvals)
+    return walked.hands.get(walked.case, frozenset()).union(*approved)
+
+
+def approvers_of(walked: Walked) -> frozenset[str]:
     """Return the persons behind standing approvals."""
-    return frozenset[str]().union(*(approval.persons for approval in grant.approvals))
+    return frozenset[str]().union(*(approval.persons for approval in walked.approvals))
 
 
-def require_separate_from_asking(grant: Grant, setting: Setting) -> None:
+def require_separate_from_asking(walked: Walked, setting: Setting) -> None:
     """Refuse with `duties.not_separate` a check by whoever asked, provided, or approved already."""
-    duties.require_fresh(setting.actor, grant.askers | approvers_of(grant), setting.same)
+    duties.require_fresh(setting.actor, walked.askers | approvers_of(walked), setting.same)
 
 
-def require_separate_from_case(grant: Grant, setting: Setting) -> None:
+def require_separate_from_case(walked: Walked, setting: Setting) -> None:
     """Refuse with `duties.not_separate` an approval by whoever had another hand in the case."""
-    duties.require_fresh(setting.actor, hands_in(grant), setting.same)
+    duties.require_fresh(setting.actor, hands_in(walked), setting.same)
 
 
-def require_separate_from_approvals(grant: Grant, setting: Setting) -> None:
+def require_separate_from_approvals(walked: Walked, setting: Setting) -> None:
     """Refuse with `duties.not_separate` information from whoever approved; they would ask too."""
-    duties.require_fresh(setting.actor, approvers_of(grant), setting.same)
+    duties.require_fresh(setting.actor, approvers_of(walked), setting.same)
 
 
 def require_not_receiving(setting: Setting) -> None:

@@ -1,9 +1,10 @@
 """A grant: who may do what, within which scope, until when, and on whose word.
 
 One stream a grant, from the first request to the last event. Here is what each event makes of it;
-the state is in `grant_states`, the verbs up to effect in `granting`, those of supervision in
-`supervising`, the instants of effect in `effect`. Everything is pure: callers bring the clock and
-the ids.
+the state is in `grant_states`, what renewals and amendments make of it in `grant_cases`. The verbs
+up to effect are in `granting` and `approving`, those of supervision in `supervising` and `ending`,
+those of renewals and amendments in `renewing` and `case_steps`; the instants of effect in `effect`.
+Everything is pure: callers bring the clock and the ids.
 """
 
 from __future__ import annotations
@@ -39,7 +40,15 @@ from domain.events.grant import (
     GrantVerified,
     GrantWithdrawn,
 )
+from domain.events.grant_cases import (
+    CaseEvent,
+    GrantErrorDismissed,
+    GrantErrorMarked,
+    GrantErrorProposed,
+    GrantSuperseded,
+)
 from domain.folding import disorder, hands_of
+from domain.grant_cases import ERROR_EVENTS, after_case, case_expected, ended_cases
 from domain.grant_states import (
     EFFECTIVE,
     ENDED,
@@ -81,6 +90,8 @@ GrantEvent = (
     | GrantRevoked
     | GrantExpired
     | GrantNoted
+    | GrantSuperseded
+    | CaseEvent
 )
 
 __all__ = ["Grant", "GrantEvent", "Status", "evolve", "status_at"]
@@ -99,7 +110,7 @@ def evolve(grant: Grant | None, event: GrantEvent) -> Grant:
         after = _after(known, event, odd=odd)
     else:
         odd = disorder(_expected(grant, event), event, grant)
-        after = _after(grant, event, odd=odd)
+        after = _told(grant, _after(grant, event, odd=odd))
     return replace(after, irregular=True) if odd else after
 
 
@@ -141,11 +152,26 @@ _FROM: Mapping[type, frozenset[Status]] = {
     GrantRevoked: EFFECTIVE,
     GrantExpired: EFFECTIVE,
     GrantNoted: frozenset(_ORDER) | ENDED,
+    GrantSuperseded: frozenset({"scheduled", "active"}),
+    GrantErrorProposed: frozenset(_ORDER) | ENDED - {"entered_in_error"},
+    GrantErrorDismissed: frozenset(_ORDER) | ENDED - {"entered_in_error"},
+    GrantErrorMarked: frozenset(_ORDER) | ENDED - {"entered_in_error"},
 }
 """The recorded states in which a verb emits the event."""
 
 
+def _told(before: Grant, after: Grant) -> Grant:
+    """Return the state where terms told only after they took effect are also those of effect."""
+    same = after.terms is before.terms and after.policy is before.policy
+    if same or len(after.effects) != 1 or after.effects is not before.effects:
+        return after
+    effect = replace(after.effects[0], terms=after.terms, policy=after.policy)
+    return replace(after, effects=(effect,))
+
+
 def _expected(grant: Grant, event: GrantEvent) -> bool:
+    if isinstance(event, CaseEvent) and not isinstance(event, ERROR_EVENTS):
+        return case_expected(grant, event)
     if grant.status not in _FROM.get(type(event), frozenset()):
         return False
     match event:
@@ -163,6 +189,10 @@ def _expected(grant: Grant, event: GrantEvent) -> bool:
             return grant.revocation is not None and grant.revocation.case == event.case
         case GrantRevoked(case=str()):
             return grant.revocation is not None and grant.revocation.case == event.case
+        case GrantErrorProposed():
+            return grant.error is None
+        case GrantErrorDismissed() | GrantErrorMarked():
+            return grant.error == event.case
         case _:
             return True
 
@@ -189,8 +219,12 @@ def _after(grant: Grant, event: GrantEvent, *, odd: bool) -> Grant:
             return _moved(opened, "pending_approval", odd=odd, reopens=True)
         case GrantStageApproved():
             approval = Approval(event.stage, event.group, hands_of(event))
-            lapses_at = event.lapses_at or grant.lapses_at
-            return replace(grant, approvals=(*grant.approvals, approval), lapses_at=lapses_at)
+            return replace(
+                grant,
+                approvals=(*grant.approvals, approval),
+                lapses_at=event.lapses_at or grant.lapses_at,
+                terms=event.terms or grant.terms,
+            )
         case GrantApprovalRetracted():
             rest = tuple(one for one in grant.approvals if not _retracts(event, one))
             return replace(grant, approvals=rest)
@@ -207,6 +241,10 @@ def _after(grant: Grant, event: GrantEvent, *, odd: bool) -> Grant:
             return _took_effect(grant, event)
         case GrantNoted():
             return grant
+        case GrantErrorProposed() | GrantErrorDismissed() | GrantErrorMarked():
+            return _error(grant, event)
+        case CaseEvent():
+            return after_case(grant, event)
         case _:
             return _supervised(grant, event)
 
@@ -231,8 +269,25 @@ def _supervised(grant: Grant, event: GrantEvent) -> Grant:
             return replace(grant, revocation=None)
         case GrantRevoked():
             return _revoked(grant, event)
+        case GrantSuperseded():
+            over = replace(grant, successor=event.successor, ended_at=event.at, revocation=None)
+            return ended_cases(replace(over, status="superseded"))
         case _:
             raise Impossible(event, grant)
+
+
+def _error(
+    grant: Grant, event: GrantErrorProposed | GrantErrorDismissed | GrantErrorMarked
+) -> Grant:
+    handled = _handled(grant, event.case, event)
+    match event:
+        case GrantErrorProposed():
+            return replace(handled, error=event.case)
+        case GrantErrorDismissed():
+            return replace(grant, error=None)
+        case GrantErrorMarked():
+            marked = replace(handled, status="entered_in_error", error=None, revocation=None)
+            return ended_cases(replace(marked, ended_at=grant.ended_at or event.at))
 
 
 def _requested(grant: Grant, event: GrantRequested, *, odd: bool) -> Grant:
@@ -258,9 +313,12 @@ def _provided(grant: Grant, event: GrantInformationProvided, *, odd: bool) -> Gr
 
 
 def _took_effect(grant: Grant, event: GrantScheduled | GrantActivated) -> Grant:
-    effect = Effect(event.starts_at, event.ends_at, grant.terms.number)
+    effect = Effect(event.starts_at, event.ends_at, grant.terms, grant.policy)
+    if grant.effects:
+        effect = replace(effect, terms=grant.effects[0].terms, policy=grant.effects[0].policy)
     activated = grant.activated or isinstance(event, GrantActivated)
-    taken = replace(grant, effect=effect, activated=activated, lapses_at=None)
+    effects = (effect, *grant.effects[1:])
+    taken = replace(grant, effects=effects, activated=activated, lapses_at=None)
     if grant.status in ENDED:
         ends = [at for at in (grant.ended_at, grant.revoked_from) if at is not None]
         if any(event.at < end for end in ends):
@@ -276,7 +334,8 @@ def _ended(
         case GrantLapsed():
             return replace(grant, status="lapsed", ended_at=event.lapsed_at)
         case GrantExpired():
-            return replace(grant, status="expired", ended_at=event.expired_at, revocation=None)
+            over = replace(grant, status="expired", ended_at=event.expired_at, revocation=None)
+            return ended_cases(over)
         case GrantRejected():
             return replace(grant, status="rejected", ended_at=event.at)
         case GrantWithdrawn():
@@ -291,7 +350,7 @@ def _revoked(grant: Grant, event: GrantRevoked) -> Grant:
     if event.case is not None:
         revoked = replace(_handled(revoked, event.case, event), revocation=None)
     if event.effective_at <= event.at or grant.status not in EFFECTIVE:
-        revoked = replace(revoked, status="revoked", revocation=None)
+        return ended_cases(replace(revoked, status="revoked", revocation=None))
     return revoked
 
 

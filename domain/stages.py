@@ -6,18 +6,18 @@ from domain import duties
 from domain.errors import Refused
 from domain.events.policy import Group, PolicyBody, Stage
 from domain.grant_guards import Setting, resolved
-from domain.grant_states import Approval, Grant
+from domain.grant_states import Approval, Walked
 
 
-def counting_approvals(grant: Grant, setting: Setting) -> tuple[Approval, ...]:
+def counting_approvals(walked: Walked, setting: Setting) -> tuple[Approval, ...]:
     """Return the approvals that count, by who the persons turned out to be.
 
     Two records merged after one approved may have made an approver of the requester, or one of two
     approvers; then the later hand does not count and its stage is open again.
     """
-    taken = set(resolved(grant.hands.get(grant.case, ()), setting.same))
+    taken = set(resolved(walked.hands.get(walked.case, ()), setting.same))
     counting: list[Approval] = []
-    for approval in grant.approvals:
+    for approval in walked.approvals:
         persons = resolved(approval.persons, setting.same)
         if persons.isdisjoint(taken):
             counting.append(approval)
@@ -79,10 +79,10 @@ def _strictness(group: Group) -> tuple[bool, int]:
     return not group.levels, len(group.levels)
 
 
-def has_approved(grant: Grant, stage: str, setting: Setting) -> bool:
+def has_approved(walked: Walked, stage: str, setting: Setting) -> bool:
     """Tell whether exactly these hands gave a standing approval of the stage."""
     acting = duties.persons_of(setting.actor)
     return bool(acting) and any(
         approval.stage == stage and resolved(approval.persons, setting.same) == acting
-        for approval in grant.approvals
+        for approval in walked.approvals
     )

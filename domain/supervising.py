@@ -25,7 +25,15 @@ from domain.grant_guards import (
     require_second_person,
     require_status,
 )
-from domain.grant_states import EFFECTIVE, Grant, Hold, Revocation, open_holds, status_at
+from domain.grant_states import (
+    EFFECTIVE,
+    Grant,
+    Hold,
+    Revocation,
+    ends_of,
+    open_holds,
+    status_at,
+)
 from domain.grants import GrantEvent
 from domain.sealing import Sealed
 from domain.values import Instant, stamp
@@ -227,7 +235,7 @@ def require_sooner(grant: Grant, effective_at: Instant) -> None:
     """Refuse an end that changes nothing, or would postpone one already decided on."""
     if grant.revoked_from is not None and grant.revoked_from < effective_at:
         raise Refused("revocation.not_sooner", effective_at=grant.revoked_from)
-    ends_at = None if grant.effect is None else grant.effect.ends_at
+    ends_at = ends_of(grant)
     if ends_at is not None and ends_at <= effective_at:
         raise Refused("revocation.after_end", ends_at=ends_at)
 

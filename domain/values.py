@@ -106,7 +106,10 @@ class Term(Value, frozen=True):
 
 class Terms(Value, frozen=True):
     """What is granted: kind, actions, scope and term. `number` is 1 for the first terms of a
-    grant."""
+    grant.
+
+    `parent` is the grant it is passed on from; `pass_on` how many levels below may be given from
+    it. `template` and `purpose` are a share's: which fields of a customer, and for what."""
 
     kind: str
     actions: tuple[str, ...]
@@ -114,6 +117,9 @@ class Terms(Value, frozen=True):
     term: Term
     number: int = 1
     parent: str | None = None
+    pass_on: int = 0
+    template: str | None = None
+    purpose: str | None = None
 
 
 class PolicyRef(Value, frozen=True):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.grant_states import EFFECTIVE, OPEN, Grant, lapse_of
+from domain.grant_states import (
+    EFFECTIVE,
+    OPEN,
+    Grant,
+    case_lapse_of,
+    ends_of,
+    lapse_of,
+    starts_of,
+)
 from domain.values import Instant
 from projections.rows import StreamModel
 
@@ -15,21 +23,24 @@ def due_at(grant: Grant) -> Instant | None:
     """
     if grant.status in OPEN:
         return lapse_of(grant)
-    if grant.status not in EFFECTIVE or grant.effect is None:
-        return None
-    found = [grant.effect.ends_at]
+    case_lapse = case_lapse_of(grant)
+    starts_at = starts_of(grant)
+    if grant.status not in EFFECTIVE or starts_at is None:
+        return case_lapse
+    found = [ends_of(grant)]
     if not grant.activated:
-        found.append(grant.effect.starts_at)
+        found.append(starts_at)
     found += [hold.confirm_by for hold in grant.holds if hold.until is None]
     due = min((at for at in found if at is not None), default=None)
-    if due is None or (grant.revoked_from is not None and grant.revoked_from <= due):
-        return None  # what comes first is the revocation, and that is recorded
-    return due
+    if due is not None and grant.revoked_from is not None and grant.revoked_from <= due:
+        due = None  # what comes first is the revocation, and that is recorded
+    return min((at for at in (due, case_lapse) if at is not None), default=None)
 
 
 def row(grant: Grant) -> dict[str, Any]:
     """Return the row of a state; start and end are those of effect, before it those asked for."""
-    terms, effect = grant.terms, grant.effect
+    terms = grant.terms
+    agreed = bool(grant.effects)
     return {
         "number": grant.number,
         "grantee": grant.grantee,
@@ -41,8 +52,8 @@ def row(grant: Grant) -> dict[str, Any]:
         "policy_id": grant.policy.policy,
         "policy_version": grant.policy.version,
         "case_id": grant.case,
-        "starts_at": terms.term.starts_at if effect is None else effect.starts_at,
-        "ends_at": terms.term.ends_at if effect is None else effect.ends_at,
+        "starts_at": starts_of(grant) if agreed else terms.term.starts_at,
+        "ends_at": ends_of(grant) if agreed else terms.term.ends_at,
         "lapses_at": lapse_of(grant),
         "revoked_from": grant.revoked_from,
         "ended_at": grant.ended_at,

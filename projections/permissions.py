@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from domain.effect import InForce, in_force
+from domain.grant_states import ends_of
 from domain.grants import Grant, GrantEvent
 from domain.values import Instant, Scope
 from projections.inline_rows import Change, difference, end, spans
@@ -94,31 +95,34 @@ def rows(grant: Grant) -> tuple[Permission, ...]:
 
 def _rows(grant: Grant, intervals: InForce, start: int) -> tuple[Permission, ...]:
     """Return the rows of the intervals from number `start` on."""
-    terms, policy = grant.terms, _stream(grant.policy.policy)
+    agreed = {effect.terms.number: effect for effect in grant.effects}
     nexts: list[Instant | None] = [begin for begin, _, _ in intervals[start + 1 :]]
     nexts.append(None)
-    return tuple(
-        Permission(
-            number,
-            begin,
-            until,
-            grant.grantee,
-            grant.number,
-            terms.kind,
-            terms.actions,
-            terms.scope,
-            policy,
-            grant.policy.version,
-            terms.parent,
-            () if until is None else _stops(grant, until, after),
+    found: list[Permission] = []
+    for (begin, until, number), after in zip(intervals[start:], nexts, strict=False):
+        terms, policy = agreed[number].terms, agreed[number].policy
+        found.append(
+            Permission(
+                number,
+                begin,
+                until,
+                grant.grantee,
+                grant.number,
+                terms.kind,
+                terms.actions,
+                terms.scope,
+                _stream(policy.policy),
+                policy.version,
+                terms.parent,
+                () if until is None else _stops(grant, until, after),
+            )
         )
-        for (begin, until, number), after in zip(intervals[start:], nexts, strict=False)
-    )
+    return tuple(found)
 
 
 def changes(before: Grant | None, event: GrantEvent, after: Grant) -> Sequence[Change]:  # noqa: ARG001
     """Return the rows that this step closes and opens; most steps do neither."""
-    if after.effect is None and (before is None or before.effect is None):
+    if not after.effects and (before is None or not before.effects):
         return ()
     if before is None:
         return difference("g", (), rows(after), Permission.says)
@@ -131,7 +135,7 @@ def changes(before: Grant | None, event: GrantEvent, after: Grant) -> Sequence[C
 
 def _said(grant: Grant) -> tuple[object, ...]:
     """Return what every row of a grant repeats; a state's unchanged parts are the same objects."""
-    return (grant.effect, grant.terms, grant.grantee, grant.number, grant.policy)
+    return (grant.effects, grant.grantee, grant.number)
 
 
 def _same(before: Grant, after: Grant) -> bool:
@@ -141,6 +145,7 @@ def _same(before: Grant, after: Grant) -> bool:
         and before.holds is after.holds
         and before.revoked_from is after.revoked_from
         and before.ended_at is after.ended_at
+        and (before.status == "entered_in_error") == (after.status == "entered_in_error")
     )
 
 
@@ -190,7 +195,7 @@ def _stops(grant: Grant, begin: Instant, until: Instant | None) -> tuple[Stop, .
     if until is None:
         if grant.revoked_from is not None:
             found.append(Stop("revoked", grant.revoked_from))
-        ends = [] if grant.effect is None else [grant.effect.ends_at, grant.ended_at]
+        ends = [ends_of(grant), grant.ended_at] if grant.effects else []
         over = min((at for at in ends if at is not None), default=None)
         if over is not None and (found or over != begin):
             found.append(Stop("ended", over))

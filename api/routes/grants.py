@@ -13,6 +13,7 @@ from api.routes.operations import Call
 from api.routes.staff import EXAMPLE_ID
 from api.shapes import Code, Deed, Id, Path, Ref, Sha256, TermGiven, Text
 from domain.commands import grants as commands
+from domain.passing_on import MAX_CHAIN
 from domain.scopes import MAX_DIMENSIONS, MAX_PATTERNS
 from domain.values import Instant, Term
 
@@ -28,7 +29,10 @@ PartyGiven = Literal["grantee", "tenant"]
 
 
 class GrantGiven(Deed, frozen=True, kw_only=True):
-    """A request: who may do what, within which scope, for which term, under which kind's policy."""
+    """A request: who may do what, within which scope, for which term, under which kind's policy.
+
+    `template` and `purpose` are a share's: which fields of the customers, and for what.
+    """
 
     grantee: Ref
     kind: Code
@@ -37,6 +41,9 @@ class GrantGiven(Deed, frozen=True, kw_only=True):
     term: TermGiven
     channel: Channel = "online"
     parent: Id | None = None
+    pass_on: Annotated[int, msgspec.Meta(ge=0, le=MAX_CHAIN)] = 0
+    template: Code | None = None
+    purpose: Code | None = None
 
 
 class QuestionGiven(Deed, frozen=True, kw_only=True):
@@ -71,10 +78,16 @@ class FailureGiven(Deed, frozen=True, kw_only=True):
 
 
 class ApprovalGiven(Deed, frozen=True, kw_only=True):
-    """Which stage, and for which group where one could speak for several."""
+    """Which stage, and for which group where one could speak for several.
+
+    Actions, scope and term given here narrow what was asked for, where the stage may.
+    """
 
     stage: Code
     role: Code | None = None
+    actions: Actions | None = None
+    scope: ScopeGiven | None = None
+    term: TermGiven | None = None
 
 
 class StageNamed(Deed, frozen=True, kw_only=True):
@@ -122,6 +135,9 @@ def _request(edge: Edge, _call: Call, body: GrantGiven, at: Instant | None) -> M
         term=Term(body.term.starts_at, body.term.ends_at, body.term.days),
         channel=body.channel,
         parent=body.parent,
+        pass_on=body.pass_on,
+        template=body.template,
+        purpose=body.purpose,
     )
     return Made(command, edge.subject_of_party(body.grantee))
 
@@ -150,6 +166,16 @@ def _check(edge: Edge, call: Call, body: CheckGiven, _at: Instant | None) -> Mad
     note = edge.seal(body.note, "note", grant, subject)
     command = commands.RecordCheck(grant_id=grant, check=body.kind, channel=body.channel, note=note)
     return Made(command, subject)
+
+
+def narrowing(body: ApprovalGiven) -> dict[str, Any]:
+    """Return the fields of a command that approves a stage."""
+    given = {"stage": body.stage, "role": body.role, "actions": body.actions, "scope": body.scope}
+    return {**given, "term": term(body.term)}
+
+
+def _approve(_edge: Edge, call: Call, body: ApprovalGiven, _at: Instant | None) -> Made:
+    return Made(commands.ApproveStage(grant_id=call.id("id", "grant"), **narrowing(body)))
 
 
 def _note(edge: Edge, call: Call, body: NoteGiven, _at: Instant | None) -> Made:
@@ -264,7 +290,7 @@ OPERATIONS: Final = (
         "grants:approve",
         "Give one's approval in a stage",
         "审批通过某一阶段",
-        simple(commands.ApproveStage, "stage", "role"),
+        _approve,
         body=ApprovalGiven,
         if_match=True,
         example={"stage": "first"},

@@ -7,6 +7,7 @@ from typing import Any, Final
 from api import openapi
 from api.routes import (
     authzen,
+    cases,
     catalogue,
     checks,
     customer_records,
@@ -19,6 +20,7 @@ from api.routes import (
     persons,
     points,
     policies,
+    shares,
     staff,
     streams,
     supervision,
@@ -32,9 +34,11 @@ COMMANDS: Final[tuple[CommandOperation, ...]] = (
     *staff.OPERATIONS,
     *customers.OPERATIONS,
     *customer_records.OPERATIONS,
+    *shares.COMMANDS,
     *policies.OPERATIONS,
     *grants.OPERATIONS,
     *supervision.OPERATIONS,
+    *cases.OPERATIONS,
 )
 
 
@@ -49,6 +53,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *lists.OPERATIONS,
     *points.OPERATIONS,
     *streams.OPERATIONS,
+    *shares.OPERATIONS,
     *evidence.OPERATIONS,
     *health.OPERATIONS,
     *documents.operations_of(_document),

@@ -66,21 +66,25 @@ def _state(
 
 
 def _agreement(call: Call, grant: Grant) -> dict[str, Any] | None:
-    """What is to be signed, once the terms are approved; None where nothing is."""
-    if grant.status == "approved":
-        loaded = call.services.ledgers.load(call.tenant, "policy", grant.policy.policy)
-        policy: Policy | None = loaded.state
-        version = policy.versions.get(grant.policy.version) if policy is not None else None
-        agreement = version.body.agreement if version is not None else None
-        if agreement is not None:
-            return {
-                "template": agreement.template,
-                "version": agreement.version,
-                "sha256": agreement.sha256,
-                "signers": list(agreement.signers),
-                "digest": agreement_digest(agreement, grant.terms),
-            }
-    return None
+    """What is to be signed, once the terms of a request or of an open case are approved; else None."""
+    case = grant.open_case
+    walked = case if case is not None and case.status == "approved" else grant
+    if walked.status != "approved":
+        return None
+    loaded = call.services.ledgers.load(call.tenant, "policy", walked.policy.policy)
+    policy: Policy | None = loaded.state
+    version = policy.versions.get(walked.policy.version) if policy is not None else None
+    agreement = version.body.agreement if version is not None else None
+    if agreement is None:
+        return None
+    return {
+        "case": walked.case,
+        "template": agreement.template,
+        "version": agreement.version,
+        "sha256": agreement.sha256,
+        "signers": list(agreement.signers),
+        "digest": agreement_digest(agreement, walked.terms),
+    }
 
 
 async def events(call: Call) -> Answered:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from domain import approving, duties, granting, policies, supervising
+from msgspec.structs import replace
+
+from domain import approving, duties, granting, kinds, passing_on, policies, supervising
+from domain.commands.widening import pinned, require_room
 from domain.errors import Refused
-from domain.events.policy import PolicyBody
 from domain.grant_guards import Setting
 from domain.grantees import grantee_of
 from domain.grants import Grant, GrantEvent
+from domain.narrowing import Narrowing
 from domain.sealing import Sealed
 from domain.values import PolicyRef, Scope, Term, Terms
 from domain.view import Command, View
@@ -44,17 +47,20 @@ class GrantCommand(Command, frozen=True, kw_only=True):
         grantee = grantee_of(view, grant.grantee)
         return Setting(body, grantee, actor, view.act, view.same_person)
 
+    def asking(self, view: View, grant: Grant) -> Setting:
+        """Return what a verb stands on that whose right it is passed on from may use as well."""
+        grantor = passing_on.grantor_of(view, grant.terms)
+        return replace(self.setting(view, grant), grantor=grantor)
+
     def happen(self, view: View, events: list[GrantEvent]) -> None:
-        """Hand over what the verb returned."""
-        view.record("grant", self.grant_id, events)
+        """Hand over what the verb returned; refuse what gives more than there is room for.
 
-
-def pinned(view: View, ref: PolicyRef) -> PolicyBody:
-    """Return the body of the version a grant rests on. Raises `Refused`: `policy.unknown`."""
-    policy = view.policy(ref.policy)
-    if policy is None or ref.version not in policy.versions:
-        raise Refused("policy.unknown", policy=ref.policy, version=ref.version)
-    return policy.versions[ref.version].body
+        Raises `Refused` what `require_room` raises.
+        """
+        before = view.grant(self.grant_id)
+        after = view.record("grant", self.grant_id, events)
+        if after is not None and after is not before:
+            require_room(view, self.grant_id, before, after)
 
 
 class RequestGrant(GrantCommand, frozen=True, kw_only=True):
@@ -73,6 +79,9 @@ class RequestGrant(GrantCommand, frozen=True, kw_only=True):
     term: Term
     channel: str = "online"
     parent: str | None = None
+    pass_on: int = 0
+    template: str | None = None
+    purpose: str | None = None
 
     def hints(self) -> tuple[tuple[str, str], ...]:
         kind, _, grantee_id = self.grantee.partition(":")
@@ -86,8 +95,18 @@ class RequestGrant(GrantCommand, frozen=True, kw_only=True):
             raise Refused("policy.unknown", policy=self.policy)
         version = policies.require_in_force(policy, self.policy, view.at)
         grantee = grantee_of(view, self.grantee)
-        setting = Setting(version.body, grantee, actor, view.act, view.same_person)
-        terms = Terms(version.body.kind, self.actions, self.scope, self.term, parent=self.parent)
+        terms = Terms(
+            version.body.kind,
+            self.actions,
+            self.scope,
+            self.term,
+            parent=self.parent,
+            pass_on=self.pass_on,
+            template=self.template,
+            purpose=self.purpose,
+        )
+        grantor = passing_on.grantor_of(view, terms)
+        setting = Setting(version.body, grantee, actor, view.act, view.same_person, grantor)
         events = granting.request(
             view.grant(self.grant_id),
             setting,
@@ -98,6 +117,8 @@ class RequestGrant(GrantCommand, frozen=True, kw_only=True):
             policy=PolicyRef(self.policy, version.number),
             channel=self.channel,
         )
+        kinds.require_sharer(version.body, terms, self.grantee, actor, view.at)
+        kinds.require_streams(view, terms.scope)
         view.claim("grant_number", self.number_claim, self.grant_id)
         self.happen(view, events)
 
@@ -124,22 +145,23 @@ class ProvideInformation(GrantCommand, frozen=True, kw_only=True):
 
     def decide(self, view: View) -> None:
         grant = self.known(view)
-        setting = self.setting(view, grant)
+        setting = self.asking(view, grant)
         terms = None
         catalogue = None
         if (self.actions, self.scope, self.term) != (None, None, None):
             catalogue = view.catalogue()
-            terms = Terms(
-                grant.terms.kind,
-                grant.terms.actions if self.actions is None else self.actions,
-                grant.terms.scope if self.scope is None else self.scope,
-                grant.terms.term if self.term is None else self.term,
-                grant.terms.number,
-                grant.terms.parent,
+            terms = replace(
+                grant.terms,
+                actions=grant.terms.actions if self.actions is None else self.actions,
+                scope=grant.terms.scope if self.scope is None else self.scope,
+                term=grant.terms.term if self.term is None else self.term,
             )
         events = granting.provide(
             grant, setting, catalogue, answer=self.answer, terms=terms, channel=self.channel
         )
+        if terms is not None:
+            kinds.require_sharer(setting.body, terms, grant.grantee, setting.actor, view.at)
+            kinds.require_streams(view, terms.scope)
         self.happen(view, events)
 
 
@@ -175,15 +197,28 @@ class FailCheck(GrantCommand, frozen=True, kw_only=True):
 
 
 class ApproveStage(GrantCommand, frozen=True, kw_only=True):
-    """Give one's approval in a stage; `role` where one could speak for several of its groups."""
+    """Give one's approval in a stage; `role` where one could speak for several of its groups.
+
+    What is given of actions, scope and term narrows what was asked for.
+    """
 
     stage: str
     role: str | None = None
+    actions: tuple[str, ...] | None = None
+    scope: Scope | None = None
+    term: Term | None = None
 
     def decide(self, view: View) -> None:
         grant = self.known(view)
-        setting = self.setting(view, grant)
-        self.happen(view, approving.approve(grant, setting, stage=self.stage, role=self.role))
+        events = approving.approve(
+            grant,
+            self.setting(view, grant),
+            stage=self.stage,
+            role=self.role,
+            wish=Narrowing(self.actions, self.scope, self.term),
+            catalogue=None if self.scope is None else view.catalogue(),
+        )
+        self.happen(view, events)
 
 
 class RetractApproval(GrantCommand, frozen=True, kw_only=True):
@@ -209,7 +244,7 @@ class WithdrawGrant(GrantCommand, frozen=True, kw_only=True):
 
     def decide(self, view: View) -> None:
         grant = self.known(view)
-        self.happen(view, approving.withdraw(grant, self.setting(view, grant)))
+        self.happen(view, approving.withdraw(grant, self.asking(view, grant)))
 
 
 class SignGrant(GrantCommand, frozen=True, kw_only=True):

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from domain.events import catalogue, customer, grant, person, policy, staff
+from domain.events import (
+    catalogue,
+    customer,
+    exclusion,
+    grant,
+    grant_cases,
+    person,
+    policy,
+    staff,
+)
 from domain.events.common import Event
 
-STREAMS = ("catalogue", "person", "staff", "customer", "policy", "grant")
+STREAMS = ("catalogue", "person", "staff", "customer", "policy", "grant", "exclusion")
 """The stream kinds; the first part of a stored name."""
 
 
 def _collect() -> dict[str, type[Event]]:
     found: dict[str, type[Event]] = {}
-    for module in (catalogue, person, staff, customer, policy, grant):
+    for module in (catalogue, person, staff, customer, policy, grant, grant_cases, exclusion):
         for thing in vars(module).values():
-            if isinstance(thing, type) and issubclass(thing, Event) and thing is not Event:
+            if isinstance(thing, type) and issubclass(thing, Event) and thing.name:
                 found[thing.name] = thing
     return found
 

@@ -89,7 +89,8 @@ class GrantStageApproved(Event, frozen=True):
     """One person's approval in one stage, for its group number `group` (from 0), which asks for
     `role`.
 
-    `lapses_at` where it was the stage's last and the next one opens.
+    `terms` where the approver narrowed them; `lapses_at` where it was the stage's last and the next
+    one opens.
     """
 
     name: ClassVar[str] = "grant.stage_approved.1"
@@ -97,6 +98,7 @@ class GrantStageApproved(Event, frozen=True):
     stage: str
     role: str
     group: int = 0
+    terms: Terms | None = None
     lapses_at: Instant | None = None
 
 

@@ -64,11 +64,25 @@ class Agreement(Value, frozen=True):
     lapse_days: int = 30
 
 
+class ShareTemplate(Value, frozen=True):
+    """What a share shows of a customer: field -> level; a field not named is not shown.
+
+    `purposes` are the codes of what it may be asked for, `longest_days` its own bound on the term.
+    """
+
+    id: str
+    names: Names
+    fields: dict[str, Literal["none", "masked", "read", "edit"]]
+    purposes: tuple[str, ...] = ()
+    longest_days: int | None = None
+
+
 class PolicyBody(Value, frozen=True):
     """Everything one version of a policy says; see `docs/glossary.md`.
 
     `verification` None means: no check is demanded. `no_approval_needed` says in words that a
-    verified grant needs no stage. `sanctions` are codes with what each does."""
+    verified grant needs no stage. `sanctions` are codes with what each does. `grades` are those a
+    customer must have one of, empty for any. `templates` are a share's."""
 
     kind: str
     names: Names
@@ -93,6 +107,8 @@ class PolicyBody(Value, frozen=True):
     revocation_persons: Literal[1, 2] = 1
     provisional_days: int = 7
     grace_days: int = 0
+    grades: tuple[str, ...] = ()
+    templates: tuple[ShareTemplate, ...] = ()
 
 
 class PolicyDrafted(Event, frozen=True):

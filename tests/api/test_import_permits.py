@@ -317,8 +317,8 @@ def test_checks_on_imported_permits_answer(log: Permits) -> None:
         decision = await memory.check(question)
         assert decision.allowed is (status == "active"), (case, status)
         if status == "active":
-            assert state.effect is not None
-            begin = state.effect.starts_at
+            assert state.effects
+            begin = state.effects[0].starts_at
             on = msgspec.structs.replace(question, at=begin)
             before = msgspec.structs.replace(question, at=begin - timedelta(microseconds=1))
             assert (await memory.check(on)).allowed

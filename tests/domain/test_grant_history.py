@@ -104,7 +104,7 @@ def test_an_event_that_no_verb_emits_in_a_state_is_impossible_there() -> None:
     seen |= {(state, GrantLapsed.name) for state in OPEN}
     by = {"at": T0 + 20 * DAY, "by": staff("dora")}
     samples[GrantRevocationProposed.name] = GrantRevocationProposed(**by, case="c5")
-    names = {name for name in EVENTS if name.startswith("grant.")}
+    names = {name for name, event in EVENTS.items() if event.__module__ == GrantExpired.__module__}
     assert set(samples) == names
     states = {world_in(state).grant.status: state for state in REACH if state != "none"}
     grants = {recorded: world_in(state).grant for recorded, state in states.items()}

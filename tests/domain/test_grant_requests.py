@@ -14,6 +14,7 @@ from domain.events.grant import (
     GrantScheduled,
     GrantVerified,
 )
+from domain.grant_states import ends_of
 from domain.sealing import Sealed
 from domain.values import Evidence, PolicyRef, Term
 from domain.view import Claim
@@ -315,8 +316,7 @@ def test_a_term_may_end_with_the_evidence_and_identity_it_rests_on() -> None:
     world = World(resting)
     request(world, evidence=(licence,), actions=("advertise",))
     assert world.grant.terms.term.ends_at == ends
-    assert world.grant.effect is not None
-    assert world.grant.effect.ends_at == ends
+    assert ends_of(world.grant) == ends
     unbound = World(body(verification=None, agreement=None))
     request(unbound, evidence=(licence,), actions=("advertise",))
     assert unbound.grant.terms.term.ends_at == ENDS
