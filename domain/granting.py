@@ -18,11 +18,11 @@ from domain.events.grant import (
     GrantRequested,
     GrantVerificationFailed,
 )
-from domain.events.policy import PolicyBody
 from domain.grant_guards import (
     Setting,
     reaches_quorum,
     require_evidence,
+    require_member,
     require_not_receiving,
     require_record,
     require_requester,
@@ -56,15 +56,14 @@ def request(
 
     Where no check is demanded it is verified at once, where no stage is, approved at once.
     Raises `Refused`: `grant.state`, `member.missing`, `role.missing`, `grantee.*`,
-    `grant.exclusive_not_offered`, `grant.passing_on_not_offered`, `action.*`, `scope.*`, `term.*`,
-    `channel.unknown`, `grant.spoken_without_record`, `grant.evidence_missing`.
+    `grant.passing_on_not_offered`, `grant.passing_on_too_deep`, `action.*`, `scope.*`, `term.*`,
+    `share.*`, `channel.unknown`, `grant.spoken_without_record`, `grant.evidence_missing`.
     """
     if grant is not None:
         raise Refused("grant.state", state=grant.status)
     body, act = setting.body, setting.act
     require_may_ask(setting)
     grantees.require_grantable(setting.grantee, act.at)
-    require_offered(body)
     asked = require_terms(terms, body, catalogue, act.at)
     require_record(act, channel)
     require_evidence(act, body)
@@ -82,22 +81,15 @@ def request(
 
 
 def require_may_ask(setting: Setting) -> None:
-    """Refuse whoever is neither a requester of the staff nor the grantee's member for requests.
+    """Refuse whoever is neither a requester of the staff nor a member, for requests, of the grantee
+    or of whose right it is passed on from.
 
     Codes: `role.missing`, `member.missing`.
     """
     if setting.actor.staff is not None:
         duties.require_role(setting.actor, "requester", setting.at)
         return
-    grantees.require_grantee(setting.actor, setting.grantee, "request", setting.at, setting.same)
-
-
-def require_offered(body: PolicyBody) -> None:
-    """Refuse kinds whose rules this version does not hold yet, rather than grant without them."""
-    if body.exclusive:
-        raise Refused("grant.exclusive_not_offered", kind=body.kind)
-    if body.depth > 0:
-        raise Refused("grant.passing_on_not_offered", kind=body.kind)
+    require_member(setting, "request")
 
 
 def ask(grant: Grant, setting: Setting, *, question: Sealed | None) -> list[GrantEvent]:

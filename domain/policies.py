@@ -217,6 +217,17 @@ def require_newest(policy: Policy, version: int, from_: Instant) -> None:
         raise Refused("policy.newer_published", version=version)
 
 
+def require_same_exclusiveness(policy: Policy, body: PolicyBody) -> None:
+    """Refuse with `policy.exclusive_changed` to make a kind exclusive, or no longer so, once grants
+    may rest on it: those before would stand where nobody looks for them.
+    """
+    for number, version in sorted(policy.versions.items()):
+        from_, retired_at = version.from_, version.retired_at
+        begun = from_ is not None and (retired_at is None or from_ < retired_at)
+        if begun and version.body.exclusive != body.exclusive:
+            raise Refused("policy.exclusive_changed", version=number)
+
+
 def require_staffable(body: PolicyBody, people: Sequence[Candidate]) -> None:
     """Refuse with `policy.stage_unstaffable` stages that some requester would leave unfilled."""
     gap = unstaffable(body.stages, people)
@@ -321,7 +332,7 @@ def publish(
 
     `people` are the staff in standing. Raises `Refused`: `policy.unknown`,
     `policy.version_unknown`, `policy.state`, `policy.from_in_past`, `policy.newer_published`,
-    `policy.stage_unstaffable`.
+    `policy.exclusive_changed`, `policy.stage_unstaffable`.
     """
     found = require_version(policy, policy_id, version)
     known = require_known(policy, policy_id)
@@ -332,6 +343,7 @@ def publish(
     if instant < act.at:
         raise Refused("policy.from_in_past", version=version, from_=instant)
     require_newest(known, version, instant)
+    require_same_exclusiveness(known, found.body)
     require_staffable(found.body, people)
     return [PolicyPublished(**stamp(act), version=version, from_=instant)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from domain import catalogue, customers, grants, persons, policies, staff
+from domain import catalogue, customers, exclusions, grants, persons, policies, staff
 
 EVOLVE: dict[str, Callable[[Any, Any], Any]] = {
     "catalogue": catalogue.evolve,
@@ -14,6 +14,7 @@ EVOLVE: dict[str, Callable[[Any, Any], Any]] = {
     "customer": customers.evolve,
     "policy": policies.evolve,
     "grant": grants.evolve,
+    "exclusion": exclusions.evolve,
 }
 
 

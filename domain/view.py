@@ -12,6 +12,7 @@ from domain.catalogue import Catalogue
 from domain.customers import Customer
 from domain.errors import Refused
 from domain.events.common import Event
+from domain.exclusions import Exclusion, exclusion_stream
 from domain.grants import Grant
 from domain.persons import Person
 from domain.policies import Policy
@@ -133,6 +134,10 @@ class View:
 
     def grant(self, grant_id: str) -> Grant | None:
         return self.look("grant", grant_id).state
+
+    def exclusion(self, policy_id: str) -> Exclusion | None:
+        """Return what the approved grants of an exclusive policy take."""
+        return self.look("exclusion", exclusion_stream(policy_id)).state
 
     def all_staff(self) -> list[Staff]:
         """Return every staff member there is; each of their streams becomes a read."""

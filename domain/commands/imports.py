@@ -12,9 +12,11 @@ from typing import Final, final
 import msgspec
 
 from domain.catalogue import Catalogue, find
+from domain.commands.widening import reserve_imported
 from domain.errors import Refused
 from domain.events.catalogue import DimensionDeclared, PointAdded
 from domain.events.common import Event
+from domain.grants import Grant
 from domain.values import Party
 from domain.view import Claim, Command, View
 
@@ -81,7 +83,9 @@ class RecordImported(Command, frozen=True, kw_only=True):
             if not one.if_absent:
                 raise Refused("import.stream_exists", kind=one.kind, stream=one.stream_id)
             return
-        view.record(one.kind, one.stream_id, events)
+        after = view.record(one.kind, one.stream_id, events)
+        if isinstance(after, Grant):
+            reserve_imported(view, one.stream_id, after)
         for claim in one.claims:
             view.claim(*claim)
 

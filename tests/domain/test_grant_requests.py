@@ -235,10 +235,9 @@ def test_the_evidence_that_the_policy_demands_is_shown_with_the_request() -> Non
     )
 
 
-def test_exclusive_kinds_and_grants_to_be_passed_on_are_not_offered() -> None:
-    assert refused(World(body(exclusive=True))) == "grant.exclusive_not_offered"
-    assert refused(World(body(depth=1))) == "grant.passing_on_not_offered"
+def test_what_the_policy_does_not_let_be_passed_on_cannot_be_asked_for_so() -> None:
     assert refused(World(), parent="another") == "grant.passing_on_not_offered"
+    assert refused(World(), pass_on=1) == "grant.passing_on_not_offered"
 
 
 def test_a_grant_is_requested_once() -> None:
