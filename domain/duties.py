@@ -16,6 +16,7 @@ from domain.customers import Customer, is_member
 from domain.errors import Refused
 from domain.persons import Person
 from domain.staff import Staff, deputy_at, standing
+from domain.teams import Team, belongs
 from domain.values import TIMEKEEPER, Act, Instant, Party
 
 Same = Callable[[str], str]
@@ -63,8 +64,8 @@ class Actor(msgspec.Struct, frozen=True):
     """Whose hands act and whose rights they use.
 
     `person` and `principal_person` are resolved. `staff_id` and `staff` are whose rights are used:
-    the principal's where a deputy acts. `customer_id` and `customer` are set where a member acts.
-    All are None for a service.
+    the principal's where a deputy acts, and `deputy` is then who acts. `customer_id` and `customer`
+    are set where a member acts. All are None for a service.
     """
 
     party: Party
@@ -73,6 +74,7 @@ class Actor(msgspec.Struct, frozen=True):
     staff: Staff | None = None
     principal: Party | None = None
     principal_person: str | None = None
+    deputy: Staff | None = None
     customer_id: str | None = None
     customer: Customer | None = None
 
@@ -130,7 +132,7 @@ def _deputy(view: Sees, by: Party, principal: Party) -> Actor:
     """
     if principal.kind != "staff":
         raise Refused("actor.on_behalf_refused", party=by.ref, principal=principal.ref)
-    _, person = _staff(view, by)
+    own, person = _staff(view, by)
     staff, principal_person = _staff(view, principal)
     deputy = deputy_at(staff, view.at)
     if deputy is None or deputy.staff != by.id:
@@ -142,6 +144,7 @@ def _deputy(view: Sees, by: Party, principal: Party) -> Actor:
         staff=staff,
         principal=principal,
         principal_person=principal_person,
+        deputy=own,
     )
 
 
@@ -282,9 +285,20 @@ def receives(persons: Iterable[str], grantee: Customer | Staff, at: Instant, sam
     return not receiving.isdisjoint({same(person) for person in persons})
 
 
+def in_team(actor: Actor, team: str, at: Instant) -> bool:
+    """Tell whether one of the acting staff belongs to the team at this path, or to one below it."""
+    acting = (actor.staff, actor.deputy)
+    return any(one is not None and belongs(one.teams, team, at) for one in acting)
+
+
 def require_not_receiving(
-    actor: Actor, grantee: Iterable[Customer | Staff], at: Instant, same: Same
+    actor: Actor, grantee: Iterable[Customer | Staff | Team], at: Instant, same: Same
 ) -> None:
     """Refuse with `duties.receives` whoever would decide on what they receive; see `grantees`."""
-    if any(receives(persons_of(actor), one, at, same) for one in grantee):
-        raise Refused("duties.receives", party=actor.party.ref)
+    for one in grantee:
+        if isinstance(one, Team):
+            receiving = in_team(actor, one.path, at)
+        else:
+            receiving = receives(persons_of(actor), one, at, same)
+        if receiving:
+            raise Refused("duties.receives", party=actor.party.ref)

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
-from domain import customers, duties, intervals, staff
+from domain import customers, duties, intervals, staff, teams
+from domain.catalogue import Catalogue
 from domain.customers import Customer
 from domain.duties import Actor, Same, Sees
 from domain.errors import Refused
 from domain.staff import Staff
+from domain.teams import TEAM, Team
 from domain.values import Instant
+
+
+class Looks(Sees, Protocol):
+    """What a grantee is made from; `domain.view.View` is one, and records every look as a read."""
+
+    def catalogue(self) -> Catalogue | None: ...
 
 
 class Grantee(msgspec.Struct, frozen=True):
     """A grantee's ref and the records it stands for: itself, then each one it was merged into.
 
-    `ids` are the stream ids of `records`, in the same order.
+    `ids` are the stream ids of `records`, in the same order; a team has none of its own.
     """
 
     ref: str
     ids: tuple[str, ...] = ()
-    records: tuple[Customer | Staff, ...] = ()
+    records: tuple[Customer | Staff | Team, ...] = ()
 
 
-def grantee_of(view: Sees, ref: str) -> Grantee:
+def grantee_of(view: Looks, ref: str) -> Grantee:
     """Return the grantee of this ref; every record looked at is a read.
 
-    Raises `Refused`: `grantee.unknown`, `customer.merge_too_long`.
+    A team (`team:<path>`) is there when the catalogue has that point. Raises `Refused`:
+    `grantee.unknown`, `customer.merge_too_long`.
     """
+    kind, _, path = ref.partition(":")
+    if kind == TEAM:
+        point = teams.point_of(view.catalogue(), path)
+        if point is None:
+            raise Refused("grantee.unknown", grantee=ref)
+        return Grantee(ref, (), (Team(path, point),))
     records = duties.grantees(view, ref)
     if not records:
         raise Refused("grantee.unknown", grantee=ref)
@@ -38,23 +55,31 @@ def grantee_of(view: Sees, ref: str) -> Grantee:
 
 def stands(grantee: Grantee, at: Instant) -> bool:
     """Tell whether the grantee is in standing: as the record it was merged into, if it was."""
-    last = grantee.records[-1]
-    standing = staff.standing(last) if isinstance(last, Staff) else customers.standing(last)
+    match grantee.records[-1]:
+        case Staff() as member:
+            standing = staff.standing(member)
+        case Team() as team:
+            standing = teams.standing(team.point)
+        case last:
+            standing = customers.standing(last)
     return intervals.contains(standing, at)
 
 
 def require_grantee_standing(grantee: Grantee, at: Instant) -> None:
-    """Refuse with `grantee.standing` one not confirmed, blocked, lapsed, or not appointed."""
+    """Refuse with `grantee.standing` one not confirmed, blocked, lapsed, or not appointed, and a
+    team whose point does not stand.
+    """
     if not stands(grantee, at):
         raise Refused("grantee.standing", grantee=grantee.ref)
 
 
 def require_grantable(grantee: Grantee, at: Instant) -> None:
     """Refuse whoever may not be asked for: a customer neither registered nor confirmed, a former
-    staff member. Codes: `grantee.blocked`, `grantee.lapsed`, `grantee.merged`, `grantee.standing`.
+    staff member, a team of the past or the future. Codes: `grantee.blocked`, `grantee.lapsed`,
+    `grantee.merged`, `grantee.standing`.
     """
     first = grantee.records[0]
-    if isinstance(first, Staff):
+    if isinstance(first, (Staff, Team)):
         require_grantee_standing(grantee, at)
         return
     status = customers.status_at(first, at)
@@ -62,15 +87,29 @@ def require_grantable(grantee: Grantee, at: Instant) -> None:
         raise Refused(f"grantee.{status}", grantee=grantee.ref)
 
 
+def require_grade(grantee: Grantee, grades: tuple[str, ...]) -> None:
+    """Refuse with `grantee.grade` a customer of another grade than these, or of none.
+
+    Only customers have grades: staff and teams are not asked for one.
+    """
+    last = grantee.records[-1] if grantee.records else None
+    if isinstance(last, Customer) and last.grade not in grades:
+        raise Refused("grantee.grade", grantee=grantee.ref, grades=grades)
+
+
 def identified_until(grantee: Grantee) -> Instant | None:
     """Return when the identity the grantee was confirmed on ends; None where nothing bounds it."""
     last = grantee.records[-1]
-    return None if isinstance(last, Staff) else last.confirmed_until
+    return last.confirmed_until if isinstance(last, Customer) else None
 
 
 def acts_for(actor: Actor, grantee: Grantee, act: str, at: Instant, same: Same) -> bool:
-    """Tell whether the actor is the grantee: a member for `act`, or the staff member themselves."""
+    """Tell whether the actor is the grantee: a member for `act`, the staff member themselves, or
+    one of the team.
+    """
     first = grantee.records[0]
+    if isinstance(first, Team):
+        return actor.principal is None and duties.in_team(actor, first.path, at)
     if isinstance(first, Staff):
         return actor.principal is None and f"staff:{actor.staff_id}" == grantee.ref
     if actor.person is None or actor.customer_id not in grantee.ids or actor.customer is None:

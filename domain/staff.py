@@ -4,13 +4,13 @@ and who stands in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
 from msgspec.structs import replace
 
-from domain import intervals
+from domain import intervals, teams
 from domain.codes import require_code
 from domain.errors import Impossible, Refused
 from domain.events.staff import (
@@ -22,11 +22,13 @@ from domain.events.staff import (
     StaffHandedOver,
     StaffLevelChanged,
     StaffRolesChanged,
+    StaffTeamChanged,
 )
 from domain.folding import disorder
 from domain.intervals import Intervals
 from domain.persons import Person, require_not_merged
 from domain.persons import require_known as require_known_person
+from domain.teams import Memberships
 from domain.values import Act, Instant, stamp, without_texts
 
 StaffEvent = (
@@ -34,6 +36,7 @@ StaffEvent = (
     | StaffLevelChanged
     | StaffRolesChanged
     | StaffAssignmentsChanged
+    | StaffTeamChanged
     | StaffDeputySet
     | StaffDeputyEnded
     | StaffHandedOver
@@ -67,7 +70,9 @@ class Deputy(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Staff(msgspec.Struct, frozen=True):
-    """State folded from one stream. `appointed` are the instants at which they worked here."""
+    """State folded from one stream. `appointed` are the instants at which they worked here,
+    `teams` says to which team they belonged when.
+    """
 
     status: Status = "deactivated"
     person: str = ""
@@ -77,11 +82,18 @@ class Staff(msgspec.Struct, frozen=True):
     customers: tuple[str, ...] = ()
     deputy: Deputy | None = None
     appointed: Intervals = ()
+    teams: Memberships = ()
     irregular: bool = False
 
     @property
     def active(self) -> bool:
         return self.status == "appointed"
+
+    @property
+    def team(self) -> str | None:
+        """The team as recorded last; ask `teams.team_at` for an instant."""
+        last = self.teams[-1:]
+        return last[0].team if last and last[0].until is None else None
 
 
 def status_at(staff: Staff, _at: Instant) -> Status:
@@ -133,6 +145,7 @@ def _after(staff: Staff, event: StaffEvent) -> Staff:
                 customers=event.customers,
                 deputy=None,
                 appointed=intervals.united(staff.appointed, event.at),
+                teams=teams.changed(staff.teams, None, event.at),
             )
         case StaffLevelChanged():
             return replace(staff, level=event.level)
@@ -140,6 +153,8 @@ def _after(staff: Staff, event: StaffEvent) -> Staff:
             return replace(staff, roles=event.roles)
         case StaffAssignmentsChanged():
             return replace(staff, customers=event.customers)
+        case StaffTeamChanged():
+            return replace(staff, teams=teams.changed(staff.teams, event.team, event.at))
         case StaffDeputySet():
             return replace(staff, deputy=Deputy(event.deputy, event.from_, event.until))
         case StaffDeputyEnded():
@@ -148,8 +163,13 @@ def _after(staff: Staff, event: StaffEvent) -> Staff:
             rest = tuple(one for one in staff.customers if one not in event.customers)
             return replace(staff, customers=rest)
         case StaffDeactivated():
-            ended = intervals.without(staff.appointed, event.at)
-            return replace(staff, status="deactivated", deputy=None, appointed=ended)
+            return replace(
+                staff,
+                status="deactivated",
+                deputy=None,
+                appointed=intervals.without(staff.appointed, event.at),
+                teams=teams.changed(staff.teams, None, event.at),
+            )
         case _:  # pyright: ignore[reportUnnecessaryComparison]
             raise Impossible(event, staff)
 
@@ -182,24 +202,6 @@ def require_assignable(customers: tuple[str, ...]) -> None:
         raise Refused("staff.too_many_customers", limit=MAX_ASSIGNED)
 
 
-def require_no_circle(staff_id: str, deputy: Deputy, line: Mapping[str, Staff]) -> None:
-    """Refuse with `staff.deputy_circle` who would at some instant stand in for themselves.
-
-    `line` are the staff members reached from the deputy by `set deputy`, by id.
-    """
-    begin, end, following = deputy.from_, deputy.until, deputy.staff
-    for _ in range(len(line) + 1):
-        if following == staff_id:
-            raise Refused("staff.deputy_circle", staff=staff_id, deputy=deputy.staff)
-        member = line.get(following)
-        if member is None or member.deputy is None:
-            return
-        begin, end = max(begin, member.deputy.from_), min(end, member.deputy.until)
-        following = member.deputy.staff
-        if end <= begin:
-            return
-
-
 def appoint(
     staff: Staff | None,
     staff_id: str,
@@ -210,10 +212,12 @@ def appoint(
     level: str,
     roles: tuple[str, ...],
     customers: tuple[str, ...] = (),
+    team: str | None = None,
     same: Callable[[str], str],
     act: Act,
 ) -> list[StaffEvent]:
-    """Appoint a person, or one who was deactivated again, with exactly these roles and customers.
+    """Appoint a person, or one who was deactivated again, with exactly these roles, customers and
+    team (None: none); the caller looks whether that stands.
 
     Raises `Refused`: `staff.state` (appointed, and otherwise), `person.unknown`, `person.state`,
     `code.malformed`, `staff.role_unknown`, `staff.too_many_customers`, `staff.person_changed`.
@@ -231,15 +235,15 @@ def appoint(
         roles=_set(roles),
         customers=_set(customers),
     )
-    if staff is None:
-        return [event]
-    if staff.active:
-        if _appointed_as(staff, event):
+    if staff is not None and staff.active:
+        if _appointed_as(staff, event) and staff.team == team:
             return []
         raise Refused("staff.state", staff=staff_id, state=staff.status)
-    if same(staff.person) != same(person_id):
+    if staff is not None and same(staff.person) != same(person_id):
         raise Refused("staff.person_changed", staff=staff_id)
-    return [event]
+    if team is None:
+        return [event]
+    return [event, StaffTeamChanged(**stamp(act), team=team)]
 
 
 def _set(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -292,46 +296,15 @@ def assign_customers(
     return [StaffAssignmentsChanged(**stamp(act), customers=_set(customers))]
 
 
-def set_deputy(
-    staff: Staff | None,
-    staff_id: str,
-    *,
-    deputy: Deputy,
-    line: Mapping[str, Staff],
-    same: Callable[[str], str],
-    act: Act,
+def change_team(
+    staff: Staff | None, staff_id: str, *, team: str | None, act: Act
 ) -> list[StaffEvent]:
-    """Let `deputy` act on this one's behalf for a time, instead of any before.
+    """Let them belong to this team (None: to none); the caller looks whether it stands.
 
-    `line` are the staff members reached from the deputy by their own deputies, by id, itself first.
-    Raises `Refused`: `staff.unknown`, `staff.state`, `staff.term_empty`, `staff.deputy_from_past`,
-    `staff.deputy_unknown`, `staff.deputy_not_in_standing`, `staff.deputy_self`,
-    `staff.deputy_circle`.
+    Raises `Refused`: `staff.unknown`, `staff.state`.
     """
     known = require_appointed(staff, staff_id)
-    if known.deputy == deputy:
-        return []
-    if deputy.until <= deputy.from_:
-        raise Refused("staff.term_empty", from_=deputy.from_, until=deputy.until)
-    if deputy.from_ < act.at:
-        raise Refused("staff.deputy_from_past", from_=deputy.from_)
-    member = line.get(deputy.staff)
-    if member is None:
-        raise Refused("staff.deputy_unknown", deputy=deputy.staff)
-    if not member.active:
-        raise Refused("staff.deputy_not_in_standing", deputy=deputy.staff)
-    if same(member.person) == same(known.person):
-        raise Refused("staff.deputy_self", deputy=deputy.staff)
-    require_no_circle(staff_id, deputy, line)
-    return [
-        StaffDeputySet(**stamp(act), deputy=deputy.staff, from_=deputy.from_, until=deputy.until)
-    ]
-
-
-def end_deputy(staff: Staff | None, staff_id: str, *, act: Act) -> list[StaffEvent]:
-    """Let nobody act on this one's behalf. Raises `Refused`: `staff.unknown`, `staff.state`."""
-    known = require_appointed(staff, staff_id)
-    return [] if known.deputy is None else [StaffDeputyEnded(**stamp(act))]
+    return [] if known.team == team else [StaffTeamChanged(**stamp(act), team=team)]
 
 
 def hand_over(

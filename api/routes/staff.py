@@ -9,7 +9,7 @@ import msgspec
 from api.edge import Edge
 from api.routes.commands import CommandOperation, Made
 from api.routes.operations import Call
-from api.shapes import Code, Deed, Id, When
+from api.shapes import Code, Deed, Id, Path, When
 from domain.commands import staff as commands
 from domain.values import Instant
 
@@ -42,6 +42,7 @@ class AppointmentGiven(Deed, frozen=True, kw_only=True):
     level: Code
     roles: Roles
     customers: Customers = ()
+    team: Path | None = None
 
 
 class LevelGiven(Deed, frozen=True, kw_only=True):
@@ -60,6 +61,12 @@ class CustomersGiven(Deed, frozen=True, kw_only=True):
     """The customers assigned from now on, exactly these."""
 
     customers: Customers
+
+
+class TeamGiven(Deed, frozen=True, kw_only=True):
+    """The team from now on, a path of the catalogue's dimension `team`; null: none."""
+
+    team: Path | None
 
 
 class DeputyGiven(Deed, frozen=True, kw_only=True):
@@ -86,6 +93,7 @@ def _appoint(edge: Edge, body: AppointmentGiven, staff: str) -> Made:
         level=body.level,
         roles=body.roles,
         customers=body.customers,
+        team=body.team,
     )
     return Made(command, edge.subject("person", body.person))
 
@@ -108,6 +116,10 @@ def _roles(_edge: Edge, call: Call, body: RolesGiven, _at: Instant | None) -> Ma
 
 def _assign(_edge: Edge, call: Call, body: CustomersGiven, _at: Instant | None) -> Made:
     return Made(commands.AssignCustomers(staff=call.id("id", "staff"), customers=body.customers))
+
+
+def _team(_edge: Edge, call: Call, body: TeamGiven, _at: Instant | None) -> Made:
+    return Made(commands.ChangeTeam(staff=call.id("id", "staff"), team=body.team))
 
 
 def _deputy(_edge: Edge, call: Call, body: DeputyGiven, _at: Instant | None) -> Made:
@@ -194,6 +206,17 @@ OPERATIONS: Final = (
         body=CustomersGiven,
         make=_assign,
         example={"customers": [EXAMPLE_ID]},
+    ),
+    CommandOperation(
+        name="staff.change_team",
+        path="/v1/staff/{id}/team",
+        scope="staff",
+        summary="Let someone belong to another team, or to none",
+        summary_zh="变更所属团队",
+        kind="staff",
+        body=TeamGiven,
+        make=_team,
+        example={"team": "sales/east"},
     ),
     CommandOperation(
         name="staff.set_deputy",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from domain import deputies
 from domain import staff as members
 from domain.duties import (
     Actor,
@@ -16,6 +17,7 @@ from domain.duties import (
 )
 from domain.errors import Refused
 from domain.staff import Deputy, Staff
+from domain.teams import require_team
 from domain.values import Instant
 from domain.view import Command, View
 
@@ -48,7 +50,10 @@ def _require_administrator_or_self(acting: Actor, staff_id: str, at: Instant) ->
 
 @final
 class AppointStaff(StaffCommand, frozen=True, kw_only=True):
-    """Appoint a person, or one who left again; `number_claim` is the keyed hash of the number."""
+    """Appoint a person, or one who left again; `number_claim` is the keyed hash of the number.
+
+    `team` is the path of a point of the catalogue's dimension `team`.
+    """
 
     person: str
     number: str
@@ -56,6 +61,7 @@ class AppointStaff(StaffCommand, frozen=True, kw_only=True):
     level: str
     roles: tuple[str, ...]
     customers: tuple[str, ...] = ()
+    team: str | None = None
 
     def hints(self) -> tuple[tuple[str, str], ...]:
         return (("staff", self.staff), ("person", self.person))
@@ -72,11 +78,13 @@ class AppointStaff(StaffCommand, frozen=True, kw_only=True):
             level=self.level,
             roles=self.roles,
             customers=self.customers,
+            team=self.team,
             same=view.same_person,
             act=view.act,
         )
         view.record("staff", self.staff, events)
         if events:
+            _require_team(view, self.team)
             view.claim(NUMBER_CLAIM, self.number_claim, self.staff)
 
 
@@ -133,6 +141,28 @@ def _require_customers(view: View, customers: tuple[str, ...]) -> None:
 
 
 @final
+class ChangeTeam(StaffCommand, frozen=True, kw_only=True):
+    """Let them belong to this team from now on, a path of the catalogue's dimension `team`; None:
+    to none.
+    """
+
+    team: str | None
+
+    def decide(self, view: View) -> None:
+        require_administrator(actor(view), view.at)
+        member = view.staff(self.staff)
+        events = members.change_team(member, self.staff, team=self.team, act=view.act)
+        if events:
+            _require_team(view, self.team)
+        view.record("staff", self.staff, events)
+
+
+def _require_team(view: View, team: str | None) -> None:
+    if team is not None:
+        require_team(view.catalogue(), team, view.at)
+
+
+@final
 class SetDeputy(StaffCommand, frozen=True, kw_only=True):
     """Let another staff member act on this one's behalf until `until`, from now unless said."""
 
@@ -146,7 +176,7 @@ class SetDeputy(StaffCommand, frozen=True, kw_only=True):
     def decide(self, view: View) -> None:
         _require_administrator_or_self(actor(view), self.staff, view.at)
         begin = view.at if self.from_ is None else self.from_
-        events = members.set_deputy(
+        events = deputies.set_deputy(
             view.staff(self.staff),
             self.staff,
             deputy=Deputy(self.deputy, begin, self.until),
@@ -180,7 +210,7 @@ class EndDeputy(StaffCommand, frozen=True, kw_only=True):
 
     def decide(self, view: View) -> None:
         _require_administrator_or_self(actor(view), self.staff, view.at)
-        events = members.end_deputy(view.staff(self.staff), self.staff, act=view.act)
+        events = deputies.end_deputy(view.staff(self.staff), self.staff, act=view.act)
         view.record("staff", self.staff, events)
 
 

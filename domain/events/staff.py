@@ -44,6 +44,16 @@ class StaffAssignmentsChanged(Event, frozen=True):
     customers: tuple[str, ...]
 
 
+class StaffTeamChanged(Event, frozen=True):
+    """Belongs from now on to the team at this path of the catalogue's dimension `team`; None: to
+    none.
+    """
+
+    name: ClassVar[str] = "staff.team_changed.1"
+
+    team: str | None
+
+
 class StaffDeputySet(Event, frozen=True):
     """`deputy` (a staff member) may act on this one's behalf during `[from_, until)`."""
 

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import pytest
 
-from domain import catalogue, customer_identity, policies, staff
+from domain import catalogue, customer_identity, deputies, policies
 from domain.commands import catalogue as catalogue_commands
 from domain.commands import customer_records as record_commands
 from domain.commands import customers as customer_commands
@@ -93,7 +93,7 @@ GUARDS: list[tuple[ModuleType, str, str, set[tuple[str, str]]]] = [
             ("publish from later", "approved_but_passed"),
         },
     ),
-    (staff, "require_no_circle", "staff", {("set a deputy who has set this one", "appointed")}),
+    (deputies, "require_no_circle", "staff", {("set a deputy who has set this one", "appointed")}),
     (
         catalogue,
         "require_not_ended",

@@ -110,6 +110,16 @@ def staff(
     return Fact("staff", word, (appointed, *then))
 
 
+def team(*paths: str, until: Instant | None = None) -> Fact:
+    """The catalogue with these teams, the wider ones first, perhaps ended."""
+    made: dict[str, Any] = {"at": NOW - days(500), "by": OPERATOR}
+    declared = DimensionDeclared(**made, dimension="team", names=NAMES)
+    points = [
+        PointAdded(**made, dimension="team", path=path, names=NAMES, until=until) for path in paths
+    ]
+    return Fact("catalogue", TENANT, (declared, *points))
+
+
 def deputy_set(
     deputy: str, *, from_: Instant | None = None, until: Instant | None = None
 ) -> StaffDeputySet:

@@ -7,12 +7,13 @@ from domain.commands.staff import (
     AssignCustomers,
     ChangeStaffLevel,
     ChangeStaffRoles,
+    ChangeTeam,
     DeactivateStaff,
     EndDeputy,
     HandOver,
     SetDeputy,
 )
-from domain.events.staff import StaffDeactivated
+from domain.events.staff import StaffDeactivated, StaffTeamChanged
 from domain.view import Command
 from tests.support.given import (
     NOW,
@@ -24,6 +25,7 @@ from tests.support.given import (
     deputy_set,
     person,
     staff,
+    team,
 )
 from tests.support.matrix import Matrix, Row
 
@@ -38,6 +40,7 @@ AROUND: tuple[Fact, ...] = (
     staff("gus", "verifier", then=(StaffDeactivated(at=NOW - days(1), by=OPERATOR),)),
     customer("acme"),
     customer("other"),
+    team("sales", "sales/east"),
 )
 LEFT = StaffDeactivated(at=NOW - days(2), by=OPERATOR)
 
@@ -79,6 +82,19 @@ ROWS = {
     "change the roles to an unknown one": Row(
         ChangeStaffRoles(staff="eve", roles=("king",)), "ada"
     ),
+    "change the team": Row(ChangeTeam(staff="eve", team="sales"), "ada"),
+    "change the team to the same": Row(
+        ChangeTeam(staff="eve", team="sales"),
+        "ada",
+        before=(StaffTeamChanged(at=NOW - days(1), by=OPERATOR, team="sales"),),
+    ),
+    "change the team to none": Row(
+        ChangeTeam(staff="eve", team=None),
+        "ada",
+        before=(StaffTeamChanged(at=NOW - days(1), by=OPERATOR, team="sales"),),
+    ),
+    "change the team to an unknown one": Row(ChangeTeam(staff="eve", team="kings"), "ada"),
+    "change the team by no administrator": Row(ChangeTeam(staff="eve", team="sales"), "bob"),
     "assign customers": Row(AssignCustomers(staff="eve", customers=("other",)), "ada"),
     "assign the same customers": Row(AssignCustomers(staff="eve", customers=("acme",)), "ada"),
     "set a deputy": Row(_deputy("bob"), "ada"),
