@@ -12,6 +12,13 @@ from domain.events.grant import (
     GrantRequested,
     GrantStageApproved,
 )
+from domain.events.grant_cases import (
+    CaseApprovalRetracted,
+    CaseChecked,
+    CaseEvent,
+    CaseOpened,
+    CaseStageApproved,
+)
 from domain.events.person import PersonMerged
 from domain.folding import hands_of
 from domain.grant_states import Grant
@@ -40,11 +47,11 @@ def act_of(event: Event) -> Act | None:
     if event.imported is not None and event.imported.inferred:
         return None
     match event:
-        case GrantRequested():
+        case GrantRequested() | CaseOpened():
             return "requested"
-        case GrantChecked():
+        case GrantChecked() | CaseChecked():
             return "checked"
-        case GrantStageApproved():
+        case GrantStageApproved() | CaseStageApproved():
             return "approved"
         case _:
             return None
@@ -62,14 +69,20 @@ def hands(stream_id: str, position: int, event: Event, after: Any) -> Hands | No
     if not isinstance(after, Grant):
         return None
     match event:
-        case GrantApprovalRetracted():
+        case GrantApprovalRetracted() | CaseApprovalRetracted():
             persons = hands_of(event) if event.approver is None else {event.approver}
             void = {"stage": event.stage, "persons": sorted(persons)}
         case GrantInformationProvided(terms=terms) if terms is not None:
             void = {"stage": None, "persons": None}
         case _:
             return _added(stream_id, position, event, after)
-    return Hands([], [{"grant_id": stream_id, "position": position, **void}], [])
+    of = {"grant_id": stream_id, "case_id": _case(event, after), "position": position}
+    return Hands([], [{**of, **void}], [])
+
+
+def _case(event: Event, after: Grant) -> str:
+    """Return the case an event is of: its own, else the request."""
+    return event.case if isinstance(event, CaseEvent) else after.case
 
 
 def _added(stream_id: str, position: int, event: Event, after: Grant) -> Hands | None:
@@ -79,12 +92,14 @@ def _added(stream_id: str, position: int, event: Event, after: Grant) -> Hands |
     rows = {
         party.person: {
             "grant_id": stream_id,
-            "case_id": after.case,
+            "case_id": _case(event, after),
             "position": position,
             "person": party.person,
             "number": after.number,
             "act": act,
-            "stage": event.stage if isinstance(event, GrantStageApproved) else None,
+            "stage": (
+                event.stage if isinstance(event, GrantStageApproved | CaseStageApproved) else None
+            ),
             "at": event.at,
             "party": party.ref,
             "imported": event.imported is not None,

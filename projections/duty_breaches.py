@@ -50,7 +50,7 @@ def breaches(
         parameters |= dict(zip(("grant_id", "case_id", "person"), after, strict=True))
     if pair is not None:
         wanted = sql.SQL(" AND {}").format(_MET[pair])
-    statement = _ROOTS + _BREACHES.format(behind=behind, wanted=wanted, **_POSITIONS)
+    statement = ROOTS + _BREACHES.format(behind=behind, wanted=wanted, **_POSITIONS)
     with reading(conn, tenant):
         position = reached(conn, tenant, duties.NAME)
         rows = conn.cursor(row_factory=dict_row).execute(statement, parameters).fetchall()
@@ -66,7 +66,7 @@ def totals(conn: Conn, tenant: str) -> Totals:
     """
     with reading(conn, tenant):
         position = reached(conn, tenant, duties.NAME)
-        row = conn.cursor(row_factory=tuple_row).execute(_ROOTS + _TOTALS).fetchone() or (0,) * 4
+        row = conn.cursor(row_factory=tuple_row).execute(ROOTS + _TOTALS).fetchone() or (0,) * 4
     return Totals(row[0], dict(zip(PAIRS, row[1:], strict=True)), position)
 
 
@@ -91,7 +91,7 @@ _POSITIONS: Final = {
 }
 
 # Who each person turned out to be; as many steps as the domain follows.
-_ROOTS: Final = sql.SQL(
+ROOTS: Final = sql.SQL(
     "WITH RECURSIVE live AS (SELECT generation FROM generations"
     " WHERE tenant_id = current_tenant() AND projection = 'hands' AND live),"
     " steps(person, root, depth) AS ("

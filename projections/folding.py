@@ -16,8 +16,9 @@ from domain.codec import Undecodable, UnknownEvent, decode
 from domain.errors import Impossible
 from domain.events import Event, stream_kind
 from domain.streams import evolve
-from projections import duties, history
-from projections.models import STREAM_MODELS
+from projections import courses, duties, history
+from projections.courses import Course
+from projections.models import SERIES_MODELS, STREAM_MODELS
 from projections.recent import Recent
 from projections.store import Page, Quarantine
 
@@ -65,10 +66,11 @@ class Stored(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """A stream's state and the version it is of."""
+    """A stream's state, its course, and the version they are of."""
 
     version: int
     state: Any
+    course: Course = Course()
 
 
 class Fold:
@@ -173,13 +175,14 @@ class Fold:
         try:
             event = decode(stored.type, stored.data)
             after = evolve(kind, before.state, event)
+            course = courses.step(before.course, event, after)
         except UnknownEvent:
             raise
         except Exception as fault:  # noqa: BLE001  (whatever it is: this stream stops, others go on)
             model = _MODEL_OF.get(kind)
             self._quarantine(stored, kind if model is None else model.name, fault)
             return None
-        self._states[stored.stream_id] = Folded(stored.version, after)
+        self._states[stored.stream_id] = Folded(stored.version, after, course)
         return event
 
     def _tell(self, stored: Stored, event: Event | None) -> None:
@@ -201,13 +204,19 @@ class Fold:
         self._page.tell(history.row(place, event, None if folded is None else folded.state))
 
     def _row(self, stored: Stored) -> None:
-        """Make the row of a stream's last state."""
-        model = _MODEL_OF.get(stream_kind(stored.type))
+        """Make the rows of a stream's last state."""
+        kind = stream_kind(stored.type)
+        model = _MODEL_OF.get(kind)
         if model is None:
             return
         folded = self._states[stored.stream_id]
         try:
             values = model.row(folded.state)
+            series = {
+                one.name: one.rows(folded.course, folded.state)
+                for one in SERIES_MODELS
+                if kind in one.kinds
+            }
         except Exception as fault:  # noqa: BLE001  (as in `_evolve`)
             self._quarantine(stored, model.name, fault)
             return
@@ -218,6 +227,8 @@ class Fold:
             "recorded_at": stored.recorded_at,
             **values,
         }
+        for name, rows in series.items():
+            self._page.series[name][stored.stream_id] = rows
 
     def _quarantine(self, stored: Stored, projection: str, fault: Exception) -> None:
         match fault:

@@ -1,9 +1,12 @@
-"""A read model of one row a stream: its table, its columns, and how a state becomes a row."""
+"""A read model of a row a stream, or several: its table, its columns, how a state becomes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from projections.courses import Course
 
 Columns = Mapping[str, str]
 """Column -> its type in the database."""
@@ -23,3 +26,17 @@ class StreamModel(NamedTuple):
     key: str
     columns: Columns
     row: Callable[[Any], dict[str, Any]]
+
+
+class SeriesModel(NamedTuple):
+    """Several rows a stream, or none. `rows` is pure: the stream's course and state -> rows,
+    JSON-able, each with an `item` unique in the stream; the runner adds the stream's id.
+
+    `kinds` are the stream kinds it looks at.
+    """
+
+    name: str
+    fold: int
+    kinds: frozenset[str]
+    columns: Columns
+    rows: Callable[[Course, Any], list[dict[str, Any]]]

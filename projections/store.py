@@ -14,8 +14,8 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from projections import duties, history
-from projections.models import STREAM_MODELS
-from projections.rows import StreamModel
+from projections.models import SERIES_MODELS, STREAM_MODELS
+from projections.rows import SeriesModel, StreamModel
 
 Conn = psycopg.Connection[TupleRow]
 
@@ -45,6 +45,9 @@ class Page:
     def __init__(self) -> None:
         self.position = 0
         self.rows: dict[str, dict[str, dict[str, Any]]] = {one.name: {} for one in STREAM_MODELS}
+        self.series: dict[str, dict[str, list[dict[str, Any]]]] = {
+            one.name: {} for one in SERIES_MODELS
+        }
         self.hands: list[dict[str, Any]] = []
         self.void: list[dict[str, Any]] = []
         self.merges: list[dict[str, Any]] = []
@@ -78,6 +81,8 @@ def apply(conn: Conn, tenant: str, held: Sequence[Held], page: Page) -> None:
         elif one.projection == history.NAME:
             tables = ((_HISTORY, page.history), (_KEYS, page.keys))
             _apply_tables(conn, tenant, one.generation, tables)
+        elif one.projection in page.series:
+            _apply_series(conn, tenant, one, page.series[one.projection])
         elif rows := page.rows[one.projection]:
             parameters = (UUID(tenant), one.generation, _document(list(rows.values())))
             conn.execute(_UPSERTS[one.projection], parameters)
@@ -104,6 +109,20 @@ def _apply_tables(
     for statement, rows in tables:
         if rows:
             conn.execute(statement, (UUID(tenant), generation, _document(rows)))
+
+
+def _apply_series(
+    conn: Conn, tenant: str, held: Held, streams: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> None:
+    """Put the rows of these streams in the place of all that were there."""
+    if not streams:
+        return
+    of = sql.Identifier(held.projection)
+    conn.execute(_CLEAR.format(of), (UUID(tenant), held.generation, list(map(UUID, streams))))
+    rows = [{"stream_id": stream, **row} for stream, own in streams.items() for row in own]
+    if rows:
+        parameters = (UUID(tenant), held.generation, _document(rows))
+        conn.execute(_INSERTS[held.projection], parameters)
 
 
 def _document(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -147,7 +166,26 @@ _TYPES = {
     "boolean": sql.SQL("boolean"),
     "timestamptz": sql.SQL("timestamptz"),
     "uuid": sql.SQL("uuid"),
+    "tstzmultirange": sql.SQL("tstzmultirange"),
 }
+
+
+def _insert(model: SeriesModel) -> sql.Composed:
+    """Return the statement that adds rows given as one JSON document (tenant, generation,
+    document).
+    """
+    types = {"stream_id": "uuid", "item": "text"} | dict(model.columns)
+    typed = [
+        sql.SQL("{} {}").format(sql.Identifier(name), _type(kind)) for name, kind in types.items()
+    ]
+    return sql.SQL(
+        "INSERT INTO {table} (tenant_id, generation, {columns})"
+        " SELECT %s, %s, r.* FROM json_to_recordset(%s::json) AS r({typed})"
+    ).format(
+        table=sql.Identifier(model.name),
+        columns=sql.SQL(", ").join(map(sql.Identifier, types)),
+        typed=sql.SQL(", ").join(typed),
+    )
 
 
 def _type(name: str) -> sql.SQL:
@@ -155,6 +193,8 @@ def _type(name: str) -> sql.SQL:
 
 
 _UPSERTS: Mapping[str, sql.Composed] = {model.name: _upsert(model) for model in STREAM_MODELS}
+_INSERTS: Mapping[str, sql.Composed] = {model.name: _insert(model) for model in SERIES_MODELS}
+_CLEAR = sql.SQL("DELETE FROM {} WHERE tenant_id = %s AND generation = %s AND stream_id = ANY (%s)")
 
 _HANDS = sql.SQL(
     "INSERT INTO hands (tenant_id, generation, grant_id, case_id, position, person, number, act,"
@@ -166,10 +206,11 @@ _HANDS = sql.SQL(
 _VOID = sql.SQL(
     "UPDATE hands h SET void = r.position"
     " FROM (SELECT %s::uuid AS tenant_id, %s::integer AS generation, x.*"
-    " FROM json_to_recordset(%s::json) AS x(grant_id uuid, position bigint, stage text,"
-    " persons text[])) r"
+    " FROM json_to_recordset(%s::json) AS x(grant_id uuid, case_id text, position bigint,"
+    " stage text, persons text[])) r"
     " WHERE h.tenant_id = r.tenant_id AND h.generation = r.generation AND h.grant_id = r.grant_id"
-    " AND h.act = 'approved' AND h.void IS NULL AND h.position < r.position"
+    " AND h.case_id = r.case_id AND h.act = 'approved' AND h.void IS NULL"
+    " AND h.position < r.position"
     " AND (r.stage IS NULL OR h.stage = r.stage)"
     " AND (r.persons IS NULL OR h.person = ANY (r.persons))"
 )

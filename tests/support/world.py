@@ -29,10 +29,11 @@ from domain.ledger import Ledgers, Outcome
 from domain.terms import agreement_digest
 from domain.values import Names, Party, Reason, Scope, Term
 from domain.view import Command
+from projections import models
 from projections.inline import FOLDS, InlineTables
 from tests.support.ledger import OPERATOR, clock, make_ledgers, make_tenant, new_id, say, submission
 
-RUNNER_FOLDS = {"grants": 1, "customers": 1, "policies": 1, "staff": 1, "hands": 1}
+RUNNER_FOLDS = dict(models.FOLDS)
 
 
 def hashed(*parts: str) -> bytes:

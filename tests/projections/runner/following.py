@@ -12,7 +12,8 @@ from psycopg import sql
 from api.provisioning import Database
 from domain.ledger import Ledgers
 from domain.streams import evolve
-from projections.models import FOLDS, STREAM_MODELS
+from projections import courses
+from projections.models import FOLDS, SERIES_MODELS, STREAM_MODELS
 from projections.runner import Runner
 from tests.projections import facts
 from tests.projections.facts import Record
@@ -99,6 +100,38 @@ def assert_equal_to_fold(conn: psycopg.Connection[Any], ledgers: Ledgers, tenant
                 assert {name: _plain(one) for name, one in live[stream_id].items()} == {
                     name: _plain(one) for name, one in row.items()
                 }
+    assert_series_equal_to_fold(conn, ledgers, tenant)
+
+
+def assert_series_equal_to_fold(
+    conn: psycopg.Connection[Any], ledgers: Ledgers, tenant: str
+) -> None:
+    """Compare the rows of what has several a stream."""
+    states: dict[str, Any] = {}
+    known: dict[str, courses.Course] = {}
+    kinds: dict[str, str] = {}
+    for row in ledgers.events(tenant, 1, limit=10_000):
+        recorded = ledgers.ledger(tenant).recorded(row)
+        stream = recorded.stream_id
+        kinds[stream] = recorded.kind
+        states[stream] = evolve(recorded.kind, states.get(stream), recorded.event)
+        before = known.get(stream, courses.Course())
+        known[stream] = courses.step(before, recorded.event, states[stream])
+    with conn.transaction():
+        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+        for model in SERIES_MODELS:
+            columns = ["stream_id", "item", *(name for name in model.columns if name != "spans")]
+            statement = sql.SQL("SELECT {} FROM {}").format(
+                sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(model.name)
+            )
+            live = [(str(one[0]), *one[1:]) for one in conn.execute(statement).fetchall()]
+            told = [
+                (stream, *(row[name] for name in columns[1:]))
+                for stream, kind in kinds.items()
+                if kind in model.kinds
+                for row in model.rows(known[stream], states[stream])
+            ]
+            assert sorted(live, key=lambda one: one[:2]) == sorted(told, key=lambda one: one[:2])
 
 
 def _plain(value: Any) -> Any:

@@ -100,7 +100,7 @@ def test_a_worker_killed_in_the_middle_of_a_page_leaves_nothing_of_it(
 
     with superuser(database) as conn:
         conn.autocommit = False
-        conn.execute("LOCK TABLE staff IN ACCESS EXCLUSIVE MODE")  # the last table it writes
+        conn.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")  # the last table it writes
         thread = threading.Thread(target=work)
         thread.start()
         with superuser(database) as watch:
