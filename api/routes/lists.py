@@ -90,13 +90,13 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None = None
 
 
-async def _at_least(call: Call, listing: Listing, position: int | None) -> None:
+async def followed(call: Call, projection: str, position: int | None) -> None:
     """Wait until the read model has got there. Raises `Refused` `position.not_reached`."""
     if position is None:
         return
     end = time.monotonic() + call.services.settings.wait_seconds
     while True:
-        found = await call.work(_reached, call, listing.projection)
+        found = await call.work(_reached, call, projection)
         if found >= position:
             return
         if time.monotonic() >= end:
@@ -132,7 +132,7 @@ def _lists(listing: Listing) -> tuple[Operation, Operation]:
         question = call.query(listing.question)
         question.refuse_past()
         after = after_of(call, question, listing.key)
-        await _at_least(call, listing, question.at_least)
+        await followed(call, listing.projection, question.at_least)
         filters = question.filters()
         found = await call.work(_page, call, listing, filters, after, question.limit)
         return page(call, question, found.items, found.last, found.position)
@@ -141,7 +141,7 @@ def _lists(listing: Listing) -> tuple[Operation, Operation]:
         question = call.query(listing.question)
         question.refuse_past()
         after = after_of(call, question, listing.key)
-        await _at_least(call, listing, question.at_least)
+        await followed(call, listing.projection, question.at_least)
         caller = call.caller
         log = call.services.access_log
         await log.export(caller.tenant, caller.key_id, caller.party, call.operation.name)
@@ -227,7 +227,7 @@ async def duties(call: Call) -> Answered:
     """Answer how many cases have a breach of duties, in all and a pair of hands."""
     question = call.query(Question)
     question.refuse_past()
-    await _at_least(call, DUTIES, question.at_least)
+    await followed(call, DUTIES.projection, question.at_least)
     found = await call.work(_totals, call)
     document = {"cases": found.cases, "pairs": found.pairs}
     return answered(document, 200, [(b"position", str(found.position).encode())])
