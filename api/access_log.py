@@ -1,11 +1,15 @@
-"""Who looked, and who was turned away: refused commands, failed logins, exports, unmasked reads."""
+"""Who looked, and who was turned away: refused commands, failed logins, exports, unmasked reads,
+reads through a share.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, LiteralString
 
+import msgspec
 import structlog
 from psycopg import Error
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -19,6 +23,12 @@ FAILED_LOGINS_A_MINUTE: Final = 600
 """Rows a process writes for failed logins; what comes on top is counted in the log only, so that
 nobody fills the table without a key.
 """
+
+ROW: LiteralString = "SELECT log_access(%s::uuid, %s::uuid, %s, %s::uuid, %s, %s, %s::uuid, %s, %s)"
+SHARED: LiteralString = (
+    "SELECT log_shared_read(%s::uuid, %s::uuid, %s::uuid, %s, %s, %s::uuid, %s::uuid, %s,"
+    " %s::jsonb)"
+)
 
 log: Any = structlog.get_logger("counterseal.access")
 
@@ -43,6 +53,27 @@ class AccessLog:
             (tenant, new_id(), "unmasked_read", key, party.ref, operation, stream, None, purpose)
         )
 
+    async def shared_read(
+        self,
+        tenant: str,
+        key: str,
+        party: Party,
+        operation: str,
+        *,
+        customer: str,
+        grant: str,
+        purpose: str,
+        fields: Mapping[str, str],
+    ) -> None:
+        """Record that a customer is about to be read through a share; `fields`: each with its
+        level.
+
+        Raises `Refused` `access_log.unreachable`: then the read must not happen. A crash right
+        after it leaves a row for a read that nobody got, never the other way round.
+        """
+        row = (tenant, new_id(), key, party.ref, operation, customer, grant, purpose)
+        await self._must((*row, msgspec.json.encode(fields).decode()), SHARED)
+
     async def export(self, tenant: str, key: str, party: Party, operation: str) -> None:
         """Record an export that is about to begin. Raises `Refused` `access_log.unreachable`."""
         await self._must((tenant, new_id(), "export", key, party.ref, operation, None, None, None))
@@ -66,9 +97,9 @@ class AccessLog:
                 (tenant, new_id(), "login_failed", key, None, operation, None, None, None)
             )
 
-    async def _must(self, row: tuple[str | None, ...]) -> None:
+    async def _must(self, row: tuple[str | None, ...], statement: LiteralString = ROW) -> None:
         try:
-            await self._threads.run(self._write, row)
+            await self._threads.run(self._write, row, statement)
         except (Error, PoolTimeout, Refused) as fault:
             raise Refused("access_log.unreachable") from fault
 
@@ -78,8 +109,6 @@ class AccessLog:
         except (Error, PoolTimeout, Refused) as fault:
             log.error("access log out of reach", kind=row[2], fault=type(fault).__name__)
 
-    def _write(self, row: tuple[str | None, ...]) -> None:
+    def _write(self, row: tuple[str | None, ...], statement: LiteralString = ROW) -> None:
         with self._pool.connection() as connection:
-            connection.execute(
-                "SELECT log_access(%s::uuid, %s::uuid, %s, %s::uuid, %s, %s, %s::uuid, %s, %s)", row
-            )
+            connection.execute(statement, row)

@@ -97,6 +97,11 @@ class Edge:
         self._sealer = sealer
         self._files = files
 
+    def wait(self) -> None:
+        """Raise `Blocks` unless patient: what follows asks a database."""
+        if not self._patient:
+            raise Blocks
+
     def new_id(self) -> str:
         """Return a new id for a stream, a case, a hold, ..."""
         return new_id()

@@ -35,6 +35,8 @@ SCOPES: Final = frozenset(
         "use:report",
         "import",
         "customers",
+        "shares",
+        "me",
         "policies",
         "staff",
         "audit:read",

@@ -291,6 +291,15 @@ HEADERS: Final[Mapping[str, tuple[Callable[[Operation], bool], dict[str, Any]]]]
             example="dispute",
         ),
     ),
+    "SharePurpose": (
+        lambda one: one.name == "customer.shared",
+        _header(
+            "Counterseal-Purpose",
+            "The purpose of the share; it is logged.",
+            required=True,
+            example="repair",
+        ),
+    ),
 }
 
 

@@ -29,6 +29,9 @@ SHELVES: Final = 256
 """How many shelves a dimension has: a point more copies this many references and one shelf."""
 
 
+RESERVED: Final = frozenset({"customer", "manager", "grade"})
+"""Dimensions on which customers lie without any declaration; see `domain.kinds`."""
+
 MAX_DIMENSIONS: Final = 64
 MAX_POINTS: Final = 200_000
 """Most points a dimension has, ended ones included; GB/T 2260 has some 3,500."""
@@ -221,10 +224,12 @@ def declare_dimension(
 ) -> list[CatalogueEvent]:
     """Declare a dimension; the first one begins the catalogue.
 
-    Raises `Refused`: `code.malformed`, `names.malformed`, `catalogue.dimension_taken`,
-    `catalogue.too_many`.
+    Raises `Refused`: `code.malformed`, `names.malformed`, `catalogue.dimension_reserved`,
+    `catalogue.dimension_taken`, `catalogue.too_many`.
     """
     require_code("dimension", dimension)
+    if dimension in RESERVED:
+        raise Refused("catalogue.dimension_reserved", dimension=dimension)
     require_names(names)
     dimensions = (catalogue or Catalogue()).dimensions
     present = dimensions.get(dimension)

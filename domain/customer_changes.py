@@ -50,13 +50,14 @@ def change_profile(
     *,
     contact: Sealed | None = None,
     address: Sealed | None = None,
+    share: str | None = None,
     act: Act,
 ) -> list[CustomerEvent]:
-    """Change what identifies nobody. Raises `Refused`: `customer.unknown`, `customer.state`."""
+    """Change what identifies nobody; `share` is the grant whose right is used. Raises `Refused`: `customer.unknown`, `customer.state`."""
     require_not_merged_away(customer, customer_id)
     if contact is None and address is None:
         return []
-    return [CustomerProfileChanged(**stamp(act), contact=contact, address=address)]
+    return [CustomerProfileChanged(**stamp(act), contact=contact, address=address, share=share)]
 
 
 def propose_correction(

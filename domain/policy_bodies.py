@@ -11,6 +11,7 @@ import msgspec
 from domain.codes import code_fault
 from domain.errors import Refused
 from domain.events.policy import Group, PolicyBody, Stage
+from domain.kinds import BUILT_IN, kind_faults
 from domain.scopes import MAX_DIMENSIONS
 from domain.staff import ROLES
 
@@ -49,6 +50,7 @@ def body_fault(body: PolicyBody) -> BodyFault | None:
         _stages,
         _agreement,
         _times,
+        _kind,
     )
     return next((fault for part in parts for fault in part(body)), None)
 
@@ -60,7 +62,7 @@ def require_complete(body: PolicyBody, declared: Collection[str]) -> None:
         undeclared = (
             BodyFault(f"/dimensions/{number}", "not_declared")
             for number, dimension in enumerate(body.dimensions)
-            if dimension not in declared
+            if dimension not in declared and dimension not in BUILT_IN
         )
         fault = next(undeclared, None)
     if fault is not None:
@@ -106,6 +108,7 @@ def _demands(body: PolicyBody) -> Iterator[BodyFault]:
     yield from _within("/identification/channels", need.channels, 0, need.checks)
     yield from _within("/identification/days", need.days, 1, MAX_DAYS)
     yield from _codes("/evidence", body.evidence, MAX_DEMANDED)
+    yield from _codes("/grades", body.grades, MAX_DEMANDED)
     if body.verification is not None:
         yield from _codes("/verification/kinds", body.verification.kinds, MAX_DEMANDED)
         yield from _within("/verification/persons", body.verification.persons, 1, MAX_DEMANDED)
@@ -159,6 +162,11 @@ def _agreement(body: PolicyBody) -> Iterator[BodyFault]:
         yield BodyFault("/agreement/signers", "empty")
     yield from _codes("/agreement/signers", agreement.signers, MAX_DEMANDED)
     yield from _within("/agreement/lapse_days", agreement.lapse_days, 1, MAX_DAYS)
+
+
+def _kind(body: PolicyBody) -> Iterator[BodyFault]:
+    for pointer, problem in kind_faults(body):
+        yield BodyFault(pointer, problem)
 
 
 def _times(body: PolicyBody) -> Iterator[BodyFault]:

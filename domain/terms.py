@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from domain.catalogue import Catalogue, find, point_status_at
 from domain.errors import Refused
 from domain.events.policy import Agreement, PolicyBody
+from domain.kinds import BUILT_IN, SHARE, require_built_in, require_named, require_template
 from domain.scopes import ANY, normal, scope_fault
 from domain.values import Instant, Scope, Term, Terms
 
@@ -24,19 +25,32 @@ def require_terms(
 ) -> Terms:
     """Return the terms as they are written down: scope in normal form, actions sorted, UTC.
 
-    Raises `Refused`: `grant.passing_on_not_offered`, `action.*`, `scope.*`, `term.*`.
+    Raises `Refused`: `grant.passing_on_not_offered`, `grant.passing_on_too_deep`, `action.*`,
+    `scope.*`, `term.*`, `share.*`.
     """
-    if terms.parent is not None:
-        raise Refused("grant.passing_on_not_offered", parent=terms.parent)
+    require_passing_on(terms, body)
     require_actions(terms.actions, body)
     require_scope(terms.scope, body, catalogue, at)
     require_term(terms.term, body, at)
+    require_template(terms, body)
     return replace(
         terms,
         actions=tuple(sorted(terms.actions)),
         scope=normal(terms.scope),
         term=Term(_utc(terms.term.starts_at), _utc(terms.term.ends_at), terms.term.days),
     )
+
+
+def require_passing_on(terms: Terms, body: PolicyBody) -> None:
+    """Refuse terms with a parent, or that may be passed on, where or deeper than the policy lets.
+
+    Codes: `grant.passing_on_not_offered`, `grant.passing_on_too_deep`.
+    """
+    if body.depth == 0 and (terms.parent is not None or terms.pass_on != 0):
+        raise Refused("grant.passing_on_not_offered", kind=body.kind)
+    levels = terms.pass_on + (0 if terms.parent is None else 1)
+    if terms.pass_on < 0 or levels > body.depth:
+        raise Refused("grant.passing_on_too_deep", depth=body.depth)
 
 
 def require_actions(actions: tuple[str, ...], body: PolicyBody) -> None:
@@ -59,7 +73,12 @@ def require_scope(scope: Scope, body: PolicyBody, catalogue: Catalogue | None, a
     fault = scope_fault(scope, body.dimensions)
     if fault is not None:
         raise Refused(f"scope.{fault.code}", dimension=fault.dimension, pattern=fault.pattern)
+    if body.kind == SHARE:
+        require_named(scope)
     for dimension, patterns in sorted(scope.items()):
+        if dimension in BUILT_IN:
+            require_built_in(dimension, patterns)  # the streams themselves are the command's to see
+            continue
         if catalogue is None or dimension not in catalogue.dimensions:
             raise Refused("scope.dimension_undeclared", dimension=dimension)
         for pattern in patterns:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from domain.ledger import InlineRows
 from domain.view import NewEvent
-from projections import permissions, points, standings
+from projections import customer_points, permissions, points, standings
 from projections.inline_rows import Change
 
 FOLDS: Final[Mapping[str, int]] = MappingProxyType(
@@ -60,10 +60,22 @@ CHANGES: Final[Mapping[str, Callable[[Any, Any, Any], Sequence[Change]]]] = Mapp
 """Stream kind -> what a step of such a stream does to the inline tables."""
 
 
+RESOURCES: Final[Mapping[str, Callable[[str, Any, Any, Any], Sequence[Change]]]] = MappingProxyType(
+    {"customer": customer_points.of_customer, "staff": customer_points.of_staff}
+)
+"""Stream kind -> what its step does to the points that stand for the streams themselves."""
+
+
 def changes(new: NewEvent) -> Sequence[Change]:
     """Return what one event does to the inline tables; nothing for most."""
+    found: Sequence[Change] = ()
     step = CHANGES.get(new.kind)
-    return () if step is None else step(new.before, new.event, new.after)
+    if step is not None:
+        found = step(new.before, new.event, new.after)
+    resource = RESOURCES.get(new.kind)
+    if resource is not None:
+        found = (*found, *resource(new.stream_id, new.before, new.event, new.after))
+    return found
 
 
 def _row(place: int, new: NewEvent, change: Change) -> dict[str, Any]:
@@ -86,7 +98,10 @@ def _keys(new: NewEvent, change: Change) -> tuple[str, ...]:
             merged = (new.stream_id, *_into(new.before), *_into(new.after))
             return tuple(f"s:customer:{stream_id}" for stream_id in merged)
         case "p":
-            return (f"p:{change.values['dimension']}/{change.values['path']}",)
+            dimension: str = change.values["dimension"]
+            if "/" in dimension:  # an assignment's row: asked about is the customer
+                return (f"p:{dimension}",)
+            return (f"p:{dimension}/{change.values['path']}",)
 
 
 def _into(customer: Any) -> tuple[str, ...]:

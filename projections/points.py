@@ -15,19 +15,22 @@ from domain.values import Instant, Names
 from projections.inline_rows import Change, difference, end
 
 NAME = "points"
-FOLD = 1
+FOLD = 2
 """The fold version: raised whenever the rows of the same events would be others."""
 
 
 class PointRow(msgspec.Struct, frozen=True):
-    """A point; new scopes may name it during `[valid_from, valid_to)`, None being no bound."""
+    """A point; new scopes may name it during `[valid_from, valid_to)`, None being no bound.
+
+    `attributes`: dimension -> the path it has there, or several where it lies below each of them.
+    """
 
     dimension: str
     path: str
     valid_from: Instant | None
     valid_to: Instant | None
     names: Names
-    attributes: Mapping[str, str]
+    attributes: Mapping[str, str | tuple[str, ...]]
 
     def key(self) -> dict[str, Any]:
         return {"dimension": self.dimension, "path": self.path}

@@ -158,8 +158,9 @@ def _answer(
         "version": outcome.version,
         "position": outcome.position,
         "events": [rendering.event(one) for one in outcome.events],
-        "state": rendering.state(operation.kind, outcome.state, at),
     }
+    if operation.states:
+        document["state"] = rendering.state(operation.kind, outcome.state, at)
     headers = [
         (b"etag", f'"v{outcome.version}"'.encode()),
         (b"position", str(outcome.position).encode()),
@@ -178,12 +179,14 @@ async def _moved(call: Call, refused: Refused) -> Answered:
     stream = call.scope["path_params"].get("id", call.tenant)
     loaded = await call.work(services.ledgers.load, call.tenant, operation.kind, stream)
     now = await call.work(services.ledgers.now, call.tenant)
+    shown: dict[str, Any] = {"version": loaded.version}
+    if operation.states:
+        shown["state"] = rendering.state(operation.kind, loaded.state, now)
     return problem(
         refused,
         call.language,
         headers=[(b"etag", f'"v{loaded.version}"'.encode())],
-        version=loaded.version,
-        state=rendering.state(operation.kind, loaded.state, now),
+        **shown,
     )
 
 
@@ -241,7 +244,8 @@ class CommandOperation(Operation, frozen=True, kw_only=True):
     """A row of the command table: which body becomes which command.
 
     `make` gets the edge, the call with its path, the body, and the given instant if any.
-    `if_match` marks what a person decides on what they saw.
+    `if_match` marks what a person decides on what they saw. Without `states` the answer has no
+    state: the caller may not see all of it.
     """
 
     kind: str
@@ -251,3 +255,4 @@ class CommandOperation(Operation, frozen=True, kw_only=True):
     handle: Callable[[Call], Awaitable[Answered | None]] = handle
     body: type[msgspec.Struct] = Deed
     location: str | None = None
+    states: bool = True

@@ -73,6 +73,18 @@ class AgreementGiven(Shape, frozen=True, kw_only=True):
     lapse_days: Days = 30
 
 
+class TemplateGiven(Shape, frozen=True, kw_only=True):
+    """What a share shows of a customer; a field not named is not shown."""
+
+    id: Code
+    names: NamesGiven
+    fields: Annotated[
+        dict[Code, Literal["none", "masked", "read", "edit"]], msgspec.Meta(max_length=50)
+    ]
+    purposes: Codes
+    longest_days: Days | None = None
+
+
 class PolicyBodyGiven(Shape, frozen=True, kw_only=True):
     """Everything one version of a policy says; the same fields as in its events."""
 
@@ -99,6 +111,8 @@ class PolicyBodyGiven(Shape, frozen=True, kw_only=True):
     revocation_persons: Literal[1, 2] = 1
     provisional_days: Days = 7
     grace_days: Days = 0
+    grades: Codes = ()
+    templates: Annotated[tuple[TemplateGiven, ...], msgspec.Meta(max_length=50)] = ()
 
 
 class DraftGiven(Deed, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from domain.sealing import Sealed
 PURPOSE: Final = b"counterseal-purpose"
 """The header that says what unmasked texts are needed for; it is written to the access log."""
 
-_PURPOSE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+PURPOSE_FORM: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 class Told(NamedTuple):
@@ -36,7 +36,7 @@ async def unmasks(call: Call, stream: str | None) -> bool:
     if raw is None:
         return False
     purpose = raw.decode("latin-1").strip()
-    if _PURPOSE.fullmatch(purpose) is None:
+    if PURPOSE_FORM.fullmatch(purpose) is None:
         raise Malformed("purpose.malformed")
     caller = call.caller
     caller.require("personal:read")

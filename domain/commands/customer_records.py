@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
-from domain import customer_changes
+from domain import customer_changes, sharing
 from domain.commands.customers import (
     DECIDERS,
     IDENTITY_CLAIM,
@@ -33,6 +33,46 @@ class ChangeCustomerProfile(CustomerCommand, frozen=True, kw_only=True):
             self.customer,
             contact=self.contact,
             address=self.address,
+            act=view.act,
+        )
+        view.record("customer", self.customer, events)
+
+
+@final
+class ChangeSharedProfile(CustomerCommand, frozen=True, kw_only=True):
+    """Change the fields named of a customer's profile by the right of a share.
+
+    `contact` and `address` are the whole texts after the change, None where they stay.
+    """
+
+    grant: str
+    fields: tuple[str, ...]
+    contact: Sealed | None = None
+    address: Sealed | None = None
+
+    def hints(self) -> tuple[tuple[str, str], ...]:
+        return (("customer", self.customer), ("grant", self.grant))
+
+    def decide(self, view: View) -> None:
+        acting = actor(view)
+        grant = view.grant(self.grant)
+        effect = sharing.ruling_at(grant, view.at)
+        policy = None if effect is None else view.policy(effect.policy.policy)
+        sharing.require_may_edit(
+            sharing.share_of(effect, policy),
+            grant,
+            sharing.grantees_of(acting, view.at),
+            grant_id=self.grant,
+            customer=self.customer,
+            fields=self.fields,
+            actor=acting,
+        )
+        events = customer_changes.change_profile(
+            view.customer(self.customer),
+            self.customer,
+            contact=self.contact,
+            address=self.address,
+            share=self.grant,
             act=view.act,
         )
         view.record("customer", self.customer, events)

@@ -57,12 +57,14 @@ class CustomerLapsed(Event, frozen=True):
 
 
 class CustomerProfileChanged(Event, frozen=True):
-    """Fields that identify nobody by themselves (contact, address)."""
+    """Fields that identify nobody by themselves (contact, address). `share` is the grant by whose
+    right it was changed, where that was one."""
 
     name: ClassVar[str] = "customer.profile_changed.1"
 
     contact: Sealed | None = None
     address: Sealed | None = None
+    share: str | None = None
 
 
 class CustomerCorrectionProposed(Event, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from api.provisioning import Database
 from domain.events import Event
@@ -14,12 +15,14 @@ from domain.events.catalogue import PointEnded, PointRenamed
 from domain.events.customer import (
     CustomerBlocked,
     CustomerConfirmed,
+    CustomerGraded,
     CustomerMerged,
     CustomerMergeProposed,
     CustomerRegistered,
     CustomerUnblocked,
 )
 from domain.events.grant import GrantNoted, GrantSuspensionConfirmed
+from domain.events.staff import StaffAppointed, StaffAssignmentsChanged, StaffDeactivated
 from domain.ledger import Ledgers
 from domain.streams import evolve
 from domain.values import Names
@@ -115,7 +118,7 @@ def test_standing_narrows_with_a_block_and_not_with_its_end_or_a_confirmation() 
     blocked = CustomerBlocked(at=day(3), by=BY, imported=FACT)
     unblocked = CustomerUnblocked(at=day(4), by=BY, imported=FACT)
     stream_id = new_id()
-    assert last("customer", *CUSTOMER[:1]) is NOTHING
+    assert told(last("customer", *CUSTOMER[:1])) == ["po"]
     confirmed = last("customer", *CUSTOMER, stream_id=stream_id)
     assert (told(confirmed), confirmed.touched) == (["so"], [f"s:customer:{stream_id}"])
     assert not confirmed.narrowing
@@ -131,6 +134,37 @@ def test_a_merge_cuts_the_standing_opens_an_alias_and_touches_both() -> None:
     assert told(rows) == ["sc", "so", "ao"]
     assert set(rows.touched) == {f"s:customer:{one}", f"s:customer:{other}"}
     assert rows.narrowing
+
+
+def test_a_customer_is_a_point_whose_other_grade_narrows() -> None:
+    one = new_id()
+    graded = CustomerGraded(at=day(2), by=BY, grade="A", imported=FACT)
+    rows = last("customer", *CUSTOMER, graded, stream_id=one)
+    assert told(rows) == ["pc", "po"]
+    assert (rows.rows[1]["path"], rows.rows[1]["attributes"]) == (one, {"grade": "A"})
+    assert rows.touched == [f"p:customer/{one}"]
+    assert last("customer", *CUSTOMER, graded, replace(graded, grade="B")).narrowing
+
+
+def test_whoever_looks_after_a_customer_is_a_row_of_its_own_and_taking_them_off_narrows() -> None:
+    staff, one, other = new_id(), new_id(), new_id()
+    appointed = StaffAppointed(
+        at=START, by=BY, person=new_id(), number="S-1", level="junior", roles=(), imported=FACT
+    )
+
+    def assigned(*customers: str) -> StaffAssignmentsChanged:
+        return StaffAssignmentsChanged(at=day(1), by=BY, customers=customers, imported=FACT)
+
+    rows = last("staff", appointed, assigned(one, other), stream_id=staff)
+    assert (told(rows), rows.narrowing) == (["po", "po"], False)
+    assert rows.touched == [f"p:customer/{one}", f"p:customer/{other}"]
+    assert rows.rows[0]["path"] == staff
+    assert rows.rows[0]["attributes"] == {"manager": (staff,)}
+    rows = last("staff", appointed, assigned(one, other), assigned(other), stream_id=staff)
+    assert (told(rows), rows.narrowing) == (["pc"], True)
+    assert rows.touched == [f"p:customer/{one}"]
+    left = StaffDeactivated(at=day(2), by=BY, imported=FACT)
+    assert "p" not in "".join(told(last("staff", appointed, assigned(one), left)))
 
 
 def test_a_point_narrows_only_where_its_place_is_another() -> None:

@@ -37,6 +37,8 @@ ALL = frozenset(
         "grants:sign",
         "grants:supervise",
         "customers",
+        "shares",
+        "me",
         "policies",
         "staff",
         "admin",
