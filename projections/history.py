@@ -57,7 +57,8 @@ def row(place: Place, event: Event | None, after: Any) -> Row:
     the state of its stream, None where it cannot be folded.
     """
     kind = stream_kind(place.type)
-    said = [] if event is None else list(dict.fromkeys(filter(None, map(folded, texts(event)))))
+    told: Iterator[str] = iter(()) if event is None else texts(event)
+    said = list(dict.fromkeys(text for text in map(folded, told) if text))
     customers = _customers(kind, place.stream_id, event, after)
     grant = place.stream_id if kind == "grant" else None
     at = place.recorded_at if event is None else event.at
