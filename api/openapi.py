@@ -30,6 +30,7 @@ TAGS: Final = {
     "grant": ("Grants", "授权"),
     "evidence": ("Evidence", "证据"),
     "compliance": ("Compliance", "合规"),
+    "history": ("History", "经过"),
     "projections": ("Read models", "读模型"),
     "health": ("Health", "健康"),
     "documents": ("Documents", "文档"),

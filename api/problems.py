@@ -62,6 +62,7 @@ EXACT: Final[Mapping[str, int]] = {
     "share.field_not_editable": 403,
     "server.fault": 500,
     "subject.erased": 410,
+    "history.unknown": 404,
     "sealed.key_gone": 410,
     "sealed.forged": 500,
 }
@@ -82,6 +83,7 @@ PREFIXES: Final[Mapping[str, int]] = {
     "idempotency_key.": 400,
     "ledger.": 503,
     "keys.": 503,
+    "history.": 400,
     "database.": 503,
 }
 

@@ -144,7 +144,7 @@ def _actors(conn: Conn, tenant: str, value: str) -> list[str]:
 def _customers(conn: Conn, tenant: str, value: str) -> list[str]:
     name = value.removeprefix("customer:")
     found = [name] if _ID.fullmatch(name) else _numbered(conn, tenant, "customer", name)
-    return _some([f"c:{one}" for one in _with_merged(conn, tenant, found)], "customer", value)
+    return _some([f"c:{one}" for one in with_merged(conn, tenant, found)], "customer", value)
 
 
 def _grants(conn: Conn, tenant: str, value: str) -> list[str]:
@@ -190,7 +190,7 @@ def _numbered(conn: Conn, tenant: str, kind: str, number: str) -> list[str]:
     return [row[f"{kind}_id"] for row in rows]
 
 
-def _with_merged(conn: Conn, tenant: str, ids: list[str]) -> list[str]:
+def with_merged(conn: Conn, tenant: str, ids: list[str]) -> list[str]:
     """Return customers with those whose records were merged into theirs."""
     found = dict.fromkeys(ids)
     left = list(ids)

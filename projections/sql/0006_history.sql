@@ -139,6 +139,8 @@ BEGIN
                     WHERE u.term = t ORDER BY k.at, k.position LIMIT 1;
             END IF;
             IF NOT FOUND OR (NOT p_back AND v_at >= p_until) OR (p_back AND v_at < p_since) THEN
+                o_at := NULL;
+                o_position := NULL;
                 RETURN;
             END IF;
             v_moved := t > 1 AND (v_at, v_position) <> (o_at, o_position);

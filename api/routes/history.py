@@ -1,0 +1,367 @@
+"""History: one readable line an event, found by qualifiers and words; and what led to an event and
+what followed from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from api import rendering
+from api.history_lines import line, named_in, told
+from api.history_lines_names import Book
+from api.problems import Answered
+from api.rendering import masked
+from api.routes.lists import followed
+from api.routes.operations import Call, Operation, answered
+from api.routes.questions import MAX_PAGE, ListQuestion, Question, after_of, csv_page, page
+from api.routes.reading import PURPOSE, opener_for, unmasks
+from domain.errors import Refused
+from domain.events import Event
+from domain.ledger import Recorded
+from domain.sealing import Sealed
+from projections import history, history_asked, history_names, history_reading
+from projections.history_asked import MAX_TEXT, Filter
+from projections.queries import Page
+
+SCOPE: Final = "audit:read"
+ALSO: Final = ("grants:supervise",)
+"""Who sees what happened to everybody: those who audit, and those who supervise."""
+
+RECORDS: Final = {
+    "grant": ("grants", "grants:read", "g", "a grant", "授权"),
+    "customer": ("customers", "customers", "c", "a customer", "客户"),
+}
+"""Kind -> path, scope, mark of its keys, and its name in both languages."""
+
+COLUMNS: Final = (
+    "position",
+    "at",
+    "recorded_at",
+    "type",
+    "kind",
+    "stream",
+    "version",
+    "actor",
+    "on_behalf_of",
+    "grant",
+    "customers",
+    "case",
+    "reason",
+    "imported",
+    "line",
+)
+KEY: Final = (str, int)
+"""The shape of a page's key: when it happened, and the place in the log."""
+
+HOW: Final = (
+    "`q` takes `actor:` (staff number, `staff:…`, `customer:…`, `service:…`), `customer:` and"
+    " `grant:` (number or id), `type:` (an event, `grant.renewal_*`, or all of `grant`), `since:`"
+    " and `until:` (a date in UTC or an instant; until ends before it), and words, Chinese ones"
+    ' too; `"words together"` in quotes. A qualifier given twice means either value. A page may be'
+    " short and yet have a `next_cursor`: go on until it is null."
+)
+
+
+class HistoryList(ListQuestion, frozen=True, kw_only=True):
+    """What happened, by when it happened. `q`: qualifiers and words."""
+
+    q: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)] | None = None
+    order: Literal["newest", "oldest"] = "newest"
+
+
+def _find(
+    call: Call, question: HistoryList, fixed: Filter, after: list[Any] | None, limit: int
+) -> Page:
+    """Read one page with its stored events. Blocks."""
+    with call.services.ledgers.pool.connection() as connection:
+        wanted = fixed
+        if question.q is not None and question.q.strip():
+            asked = history_asked.asked(question.q)
+            wanted = history_asked.filter_of(connection, call.tenant, asked)
+            wanted = wanted._replace(terms=(*fixed.terms, *wanted.terms))
+        return history_reading.find(
+            connection,
+            call.tenant,
+            wanted=wanted,
+            order=question.order,
+            after=after,
+            limit=limit,
+        )
+
+
+async def _fixed(call: Call) -> Filter:
+    """Return what the path names: all of history, or a record's own."""
+    kind = call.operation.name.partition(".")[0]
+    if kind not in RECORDS:
+        return Filter()
+    stream = call.id("id", kind)
+    ledgers = call.services.ledgers
+    if (await call.work(ledgers.load, call.tenant, kind, stream)).state is None:
+        raise Refused(f"{kind}.unknown", **{kind: stream})
+    ones = [stream]
+    if kind == "customer":
+        ones = await call.work(_with_merged, call, stream)
+    return Filter((tuple(f"{RECORDS[kind][2]}:{one}" for one in ones),))
+
+
+def _with_merged(call: Call, customer: str) -> list[str]:
+    with call.services.ledgers.pool.connection() as connection:
+        return history_asked.with_merged(connection, call.tenant, [customer])
+
+
+# --- how an event is shown ------------------------------------------------------------------------
+
+
+async def _opens(call: Call, rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether sealed texts are shown; the log has a row for each record they stand in.
+
+    Raises as `unmasks`.
+    """
+    if call.header(PURPOSE) is None:
+        return False
+    streams = {row["stream_id"] for row in rows if _has_sealed(told(row).event)}
+    for stream in sorted(streams) or [None]:
+        await unmasks(call, stream)
+    return True
+
+
+def _has_sealed(value: Any) -> bool:
+    match value:
+        case Sealed():
+            return True
+        case msgspec.Struct():
+            return any(_has_sealed(getattr(value, name)) for name in value.__struct_fields__)
+        case tuple():
+            return any(_has_sealed(one) for one in value)  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return False
+
+
+def _items(
+    call: Call, rows: Sequence[Mapping[str, Any]], *, opens: bool = False, full: bool = False
+) -> list[dict[str, Any]]:
+    """Return rows as they are shown, each with its line; `full` adds the whole event. Blocks."""
+    every = [told(row) for row in rows]
+    ids, points = named_in(every)
+    with call.services.ledgers.pool.connection() as connection:
+        known = history_names.names(connection, call.tenant, ids, points)
+
+    def policy(stream: str) -> Any:
+        return call.services.ledgers.load(call.tenant, "policy", stream).state
+
+    book = Book(call.language, known, policy)
+    found: list[dict[str, Any]] = []
+    for row, one in zip(rows, every, strict=True):
+        show = opener_for(call, row["stream_id"], row["command_id"]) if opens else masked
+        item = _item(row, line(one, book, show))
+        if full and one.event is not None:
+            item["event"] = rendering.event(_recorded(row, one.kind, one.event), show)
+        found.append(item)
+    return found
+
+
+def _recorded(row: Mapping[str, Any], kind: str, event: Event) -> Recorded:
+    return Recorded(
+        row["position"],
+        kind,
+        row["stream_id"],
+        row["version"],
+        row["type"],
+        row["recorded_at"],
+        event,
+    )
+
+
+def _item(row: Mapping[str, Any], said: str) -> dict[str, Any]:
+    return {
+        "position": row["position"],
+        "at": rendering.instant(row["at"]),
+        "recorded_at": rendering.instant(row["recorded_at"]),
+        "type": row["type"],
+        "kind": row["stream_kind"],
+        "stream": row["stream_id"],
+        "version": row["version"],
+        "actor": row["actor"],
+        "on_behalf_of": row["on_behalf_of"],
+        "persons": row["persons"],
+        "grant": row["grant_id"],
+        "customers": row["customers"],
+        "case": row["case_id"],
+        "reason": row["reason"],
+        "command": row["command_id"],
+        "cause": row["causation"],
+        "imported": row["imported"],
+        "line": said,
+    }
+
+
+# --- the operations -------------------------------------------------------------------------------
+
+
+async def listed(call: Call) -> Answered:
+    """Answer with a page of lines."""
+    question = call.query(HistoryList)
+    question.refuse_past()
+    after = after_of(call, question, KEY)
+    fixed = await _fixed(call)
+    await followed(call, history.NAME, question.at_least)
+    found = await call.work(_find, call, question, fixed, after, question.limit)
+    opens = await _opens(call, found.items)
+    items = await call.work(_items, call, found.items, opens=opens)
+    return page(call, question, items, found.last, found.position)
+
+
+async def as_csv(call: Call) -> None:
+    """Send all lines of the filter, sealed texts left out."""
+    question = call.query(HistoryList)
+    question.refuse_past()
+    after = after_of(call, question, KEY)
+    fixed = await _fixed(call)
+    await followed(call, history.NAME, question.at_least)
+    caller = call.caller
+    found = await call.work(_find, call, question, fixed, after, MAX_PAGE)
+    log = call.services.access_log
+    await log.export(caller.tenant, caller.key_id, caller.party, call.operation.name)
+    headers = [
+        (b"content-type", b"text/csv; charset=utf-8"),
+        (b"content-disposition", b'attachment; filename="history.csv"'),
+        (b"content-language", call.language.encode()),
+        (b"position", str(found.position).encode()),
+    ]
+    await call.send({"type": "http.response.start", "status": 200, "headers": headers})
+    first = True
+    while True:
+        # A fault from here on cuts the answer off: the caller sees that it is not whole.
+        items = await call.work(_items, call, found.items)
+        body = csv_page(COLUMNS, items, first=first)
+        more = found.last is not None
+        await call.send({"type": "http.response.body", "body": body, "more_body": more})
+        if not more:
+            return
+        first = False
+        found = await call.work(_find, call, question, fixed, found.last, MAX_PAGE)
+
+
+async def one(call: Call) -> Answered:
+    """Answer with one event, what led to it and what followed from it."""
+    question = call.query(Question)
+    question.refuse_past()
+    text = call.part("position")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Refused("history.unknown", position=text[:64])
+    await followed(call, history.NAME, question.at_least)
+    found = await call.work(_around, call, int(text))
+    near = [*found.led_to, *found.followed]
+    rows = [found.item, *(one.item for one in near)]
+    opens = await _opens(call, rows)
+    first, *others = await call.work(_items, call, rows, opens=opens, full=True)
+    shown = [{"relation": one.relation, **item} for one, item in zip(near, others, strict=True)]
+    for item in shown:
+        item.pop("event", None)
+    document = {
+        **first,
+        "led_to": shown[: len(found.led_to)],
+        "followed": shown[len(found.led_to) :],
+        "more": found.more,
+    }
+    return answered(document, 200, [(b"position", str(found.position).encode())])
+
+
+def _around(call: Call, position: int) -> history_reading.Around:
+    with call.services.ledgers.pool.connection() as connection:
+        return history_reading.around(connection, call.tenant, position)
+
+
+_SHOWN: Final = dict.fromkeys(COLUMNS, "…") | {
+    "position": 41,
+    "type": "grant.approved.1",
+    "customers": ["…"],
+    "imported": False,
+    "line": "Grant CS-20261122-7F3K9Q-C was approved: Sell in Shanghai; Tea, for 365 days.",
+}
+
+
+def _of(kind: str) -> tuple[Operation, Operation]:
+    plural, scope, _, name, name_zh = RECORDS[kind]
+    common: dict[str, Any] = {
+        "method": "GET",
+        "scope": scope,
+        "also": (SCOPE,),
+        "query": HistoryList,
+        "description": HOW,
+    }
+    return (
+        Operation(
+            name=f"{kind}.history",
+            path=f"/v1/{plural}/{{id}}/history",
+            summary=f"What happened to {name} and around it, a readable line an event",
+            summary_zh=f"{name_zh}的经过，每个事件一行",
+            unmasks=True,
+            answer="A page; `next_cursor` is null where nothing follows.",
+            shows={"items": [_SHOWN], "next_cursor": None},
+            handle=listed,
+            **common,
+        ),
+        Operation(
+            name=f"{kind}.history_csv",
+            path=f"/v1/{plural}/{{id}}/history.csv",
+            summary=f"What happened to {name}, as CSV: all rows of the filter",
+            summary_zh=f"{name_zh}的经过（CSV，含筛选的全部行）",
+            media_type="text/csv",
+            answer="UTF-8 with its mark; the first line names the columns.",
+            handle=as_csv,
+            **common,
+        ),
+    )
+
+
+OPERATIONS: Final = (
+    Operation(
+        name="history.list",
+        method="GET",
+        path="/v1/history",
+        scope=SCOPE,
+        also=ALSO,
+        summary="What happened, a readable line an event",
+        summary_zh="经过：每个事件一行",
+        description=HOW,
+        query=HistoryList,
+        unmasks=True,
+        answer="A page; `next_cursor` is null where nothing follows.",
+        shows={"items": [_SHOWN], "next_cursor": None},
+        handle=listed,
+    ),
+    Operation(
+        name="history.list_csv",
+        method="GET",
+        path="/v1/history.csv",
+        scope=SCOPE,
+        also=ALSO,
+        summary="What happened, as CSV: all rows of the filter",
+        summary_zh="经过（CSV，含筛选的全部行）",
+        description=HOW,
+        query=HistoryList,
+        media_type="text/csv",
+        answer="UTF-8 with its mark; the first line names the columns.",
+        handle=as_csv,
+    ),
+    Operation(
+        name="history.get",
+        method="GET",
+        path="/v1/history/{position}",
+        scope=SCOPE,
+        also=ALSO,
+        summary="An event, what led to it and what followed from it",
+        summary_zh="一个事件，其由来与后果",
+        query=Question,
+        unmasks=True,
+        answer="`relation` says how each stands to it; `more` which of them are cut.",
+        shows={**_SHOWN, "led_to": [], "followed": [], "more": []},
+        handle=one,
+    ),
+    *_of("grant"),
+    *_of("customer"),
+)
