@@ -119,8 +119,8 @@ def reserve(
     exclusion: Exclusion | None, grant_id: str, some: tuple[Reservation, ...], act: Act
 ) -> list[ExclusionEvent]:
     """Let the grant take these and nothing else; that they are free is asked by `require_free`."""
-    shelf = {} if exclusion is None else exclusion.shelves.get(grant_id[-SHELF_CHARACTERS:], {})
-    if shelf.get(grant_id, ()) == some:
+    known = exclusion or Exclusion()
+    if known.shelves.get(grant_id[-SHELF_CHARACTERS:], {}).get(grant_id, ()) == some:
         return []
     # Reason and evidence are the grant's: their texts open on its stream alone.
     return [
