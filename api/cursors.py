@@ -10,8 +10,8 @@ import orjson
 
 from api.bodies import Malformed
 
-MAX_CURSOR: Final = 1024
-"""Longest cursor in characters."""
+MAX_CURSOR: Final = 3072
+"""Longest cursor in characters: a path of 512 characters of four bytes each fits."""
 
 _MARK_BYTES: Final = 9
 

@@ -67,7 +67,7 @@ def subjects(
     with _snapshot(conn, question) as position:
 
         def look(behind: str, size: int) -> tuple[Sequence[str], str | None]:
-            if kind not in SUBJECT_KINDS:
+            if kind not in SUBJECT_KINDS or "\0" in question.action:  # which no database can hold
                 return (), None
             parameters = (
                 UUID(question.tenant), kind, *asked, prefix + behind, size, question.as_of

@@ -5,98 +5,36 @@ The hot path is straight: who calls, the body by msgspec, the answer from memory
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import msgspec
 import orjson
 
 from api import bodies
-from api.bodies import Malformed
 from api.ids import is_id
 from api.problems import Answered
-from api.routes.checks import EXAMPLE_ID, NOTHING, explained
+from api.routes.authzen_words import Evaluation, question_of, with_times
+from api.routes.checks import EXAMPLE_ID, explained
 from api.routes.operations import JSON, Call, Operation, answered
 from domain.errors import Refused
-from domain.values import Instant
-from projections.checks import MAX_SUBJECT, Question
+from projections.checks import Decision
 
 ALLOWED: Final = b'{"decision":true}'
 DENIED: Final = b'{"decision":false}'
 HEADERS: Final = [(b"content-type", JSON)]
 
-Word = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
-
-
-class Subject(msgspec.Struct, frozen=True, gc=False):
-    """Section 5.1; members that are not named here are ignored."""
-
-    type: Word
-    id: Word
-    properties: dict[str, Any] | None = None
-
-
-class Action(msgspec.Struct, frozen=True, gc=False):
-    """Section 5.3."""
-
-    name: Word
-    properties: dict[str, Any] | None = None
-
-
-class Resource(msgspec.Struct, frozen=True, gc=False):
-    """Section 5.2."""
-
-    type: Word
-    id: Word
-    properties: dict[str, Any] | None = None
-
-
-class Evaluation(msgspec.Struct, frozen=True, gc=False):
-    """Section 6.1: one access evaluation request.
-
-    Of `context` these are ours: `explain` (true: give the reason), `at` (when it is to be in
-    force), `as_of` (by what we knew then: position or instant), `consistency` (`"default"`,
-    `"full"`, or `{"at_least": <position>}`).
-    """
-
-    subject: Subject
-    action: Action
-    resource: Resource
-    context: dict[str, Any] | None = None
-
-
-class _Times(msgspec.Struct, frozen=True, gc=False):
-    """What `context` may say of times."""
-
-    explain: bool = False
-    at: Instant | None = None
-    as_of: Annotated[int, msgspec.Meta(ge=0)] | Instant | None = None
-    consistency: str | dict[str, int] = "default"
-
-
-_OURS: Final = frozenset(_Times.__struct_fields__)
-
 
 async def evaluate(call: Call) -> Answered:
     """Answer one evaluation."""
-    data = await call.json()
+    return await evaluated(call, await call.json())
+
+
+async def evaluated(call: Call, data: bytes) -> Answered:
+    """Return the answer to one evaluation, the whole body of a request."""
     asked = bodies.decode(call.services.decoder(Evaluation), data)
-    context = asked.context
-    subject = f"{asked.subject.type}:{asked.subject.id}"
     memory, measures = call.services.memory, call.services.measures
-    if len(subject) > MAX_SUBJECT:
-        raise Refused("check.bad_id", member="subject", fault="too_long")
-    question = Question(
-        tenant=call.caller.tenant,
-        subject=subject,
-        action=asked.action.name,
-        resource_type=asked.resource.type,
-        resource_id=asked.resource.id,
-        properties=asked.resource.properties or NOTHING,
-        context=context or NOTHING,
-    )
-    explain = False
-    if context is not None and not _OURS.isdisjoint(context):
-        question, explain = await _with_times(call, question, context)
+    question, explain = question_of(call.caller.tenant, asked), False
+    if asked.context is not None:
+        question, explain = await with_times(call, question, asked.context)
     decision = memory.recall(question)  # after the body was read: that is when the bound is tested
     if decision is None:
         decision = await memory.check(question)
@@ -104,49 +42,31 @@ async def evaluate(call: Call) -> Answered:
     measures.decided(allowed)
     if not explain:
         return Answered(200, HEADERS, ALLOWED if allowed else DENIED)
-    why = explained(await memory.explain(decision), call.language)
-    document = {"decision": allowed, "context": why | {"position": decision.position}}
-    return Answered(200, HEADERS, orjson.dumps(document))
+    return Answered(200, HEADERS, await shown(call, decision, explain=True))
 
 
-async def _with_times(
-    call: Call, question: Question, context: dict[str, Any]
-) -> tuple[Question, bool]:
-    """Return the question as `context` changes it, and whether a reason is asked for.
+async def shown(call: Call, decision: Decision, *, explain: bool) -> bytes:
+    """Return a decision as JSON: bare, or with its reason where one was asked for."""
+    allowed = decision.allowed
+    if not explain:
+        return ALLOWED if allowed else DENIED
+    why = explained(await call.services.memory.explain(decision), call.language)
+    return orjson.dumps({"decision": allowed, "context": why | {"position": decision.position}})
 
-    Raises `Malformed` `body.invalid`: a member of ours that is not what it should be.
-    """
-    ours = {name: context[name] for name in _OURS & context.keys()}
-    try:
-        times = msgspec.convert(ours, _Times)
-    except msgspec.ValidationError as fault:
-        found = bodies.finding(str(fault))
-        raise Malformed(
-            "body.invalid", found._replace(pointer=f"/context{found.pointer}")
-        ) from None
-    at_least: int | None = None
-    full = False
-    match times.consistency:
-        case "default":
-            pass
-        case "full":
-            full = True
-        case {"at_least": position, **rest} if not rest and position >= 0:
-            at_least = position
-        case _:
-            fault = bodies.Finding("/context/consistency", "field.value", {})
-            raise Malformed("body.invalid", fault)
-    as_of = times.as_of
-    if as_of is not None and not isinstance(as_of, int):
-        as_of = await call.services.memory.position_at(call.tenant, as_of)
-    changed = msgspec.structs.replace(
-        question,
-        at=times.at,
-        as_of=as_of,
-        at_least=at_least,
-        consistency="full" if full else "default",
-    )
-    return changed, times.explain
+
+ENDPOINTS: Final = {
+    "access_evaluation_endpoint": "/access/v1/evaluation",
+    "access_evaluations_endpoint": "/access/v1/evaluations",
+    "search_subject_endpoint": "/access/v1/search/subject",
+    "search_resource_endpoint": "/access/v1/search/resource",
+    "search_action_endpoint": "/access/v1/search/action",
+}
+"""Parameter of the metadata (section 9.1.1) -> path."""
+
+
+def _metadata_of(point: str, base: str) -> dict[str, str]:
+    endpoints = {name: f"{base}{path}" for name, path in ENDPOINTS.items()}
+    return {"policy_decision_point": point, **endpoints}
 
 
 async def configuration(call: Call) -> Answered:
@@ -155,14 +75,10 @@ async def configuration(call: Call) -> Answered:
     tenant = call.scope["path_params"].get("tenant")
     if tenant is not None and not is_id(tenant):
         raise Refused("route.unknown")
-    document = {
-        "policy_decision_point": base if tenant is None else f"{base}/{tenant}",
-        "access_evaluation_endpoint": f"{base}/access/v1/evaluation",
-    }
-    return answered(document)
+    return answered(_metadata_of(base if tenant is None else f"{base}/{tenant}", base))
 
 
-def _metadata(name: str, path: str) -> Operation:
+def _metadata(name: str, path: str, point: str) -> Operation:
     return Operation(
         name=name,
         method="GET",
@@ -170,38 +86,41 @@ def _metadata(name: str, path: str) -> Operation:
         scope=None,
         summary="AuthZEN metadata: where the endpoints are",
         summary_zh="AuthZEN 元数据：各端点的位置",
-        shows={
-            "policy_decision_point": "https://pdp.example.com",
-            "access_evaluation_endpoint": "https://pdp.example.com/access/v1/evaluation",
-        },
+        shows=_metadata_of(point, "https://pdp.example.com"),
         handle=configuration,
     )
 
 
 WELL_KNOWN: Final = "/.well-known/authzen-configuration"
 
+EXAMPLE: Final[dict[str, Any]] = {
+    "subject": {"type": "customer", "id": EXAMPLE_ID},
+    "action": {"name": "sell"},
+    "resource": {
+        "type": "territory",
+        "id": "CN/31/0115",
+        "properties": {"product": "tea/green"},
+    },
+}
+
 OPERATIONS: Final = (
     Operation(
         name="access.evaluate",
         method="POST",
-        path="/access/v1/evaluation",
+        path=ENDPOINTS["access_evaluation_endpoint"],
         scope="evaluate",
         summary="AuthZEN access evaluation",
         summary_zh="AuthZEN 访问评估",
         body=Evaluation,
-        example={
-            "subject": {"type": "customer", "id": EXAMPLE_ID},
-            "action": {"name": "sell"},
-            "resource": {
-                "type": "territory",
-                "id": "CN/31/0115",
-                "properties": {"product": "tea/green"},
-            },
-        },
+        example=EXAMPLE,
         shows={"decision": True},
         answer="The decision; a denial is an answer too.",
         handle=evaluate,
     ),
-    _metadata("access.metadata", WELL_KNOWN),
-    _metadata("access.metadata_of_tenant", f"{WELL_KNOWN}/{{tenant}}"),
+    _metadata("access.metadata", WELL_KNOWN, "https://pdp.example.com"),
+    _metadata(
+        "access.metadata_of_tenant",
+        f"{WELL_KNOWN}/{{tenant}}",
+        f"https://pdp.example.com/{EXAMPLE_ID}",
+    ),
 )

@@ -7,6 +7,8 @@ from typing import Any, Final
 from api import openapi
 from api.routes import (
     authzen,
+    authzen_batch,
+    authzen_search,
     cases,
     catalogue,
     checks,
@@ -50,6 +52,8 @@ def _document() -> dict[str, Any]:
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *checks.OPERATIONS,
     *authzen.OPERATIONS,
+    *authzen_batch.OPERATIONS,
+    *authzen_search.OPERATIONS,
     *COMMANDS,
     *lists.OPERATIONS,
     *points.OPERATIONS,

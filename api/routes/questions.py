@@ -25,7 +25,8 @@ POLL_SECONDS: Final = 0.02
 """Between two looks at whether a position has been reached."""
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)]
-Position = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+MAX_POSITION: Final = 2**62
+Position = Annotated[int, msgspec.Meta(ge=0, le=MAX_POSITION)]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -220,6 +220,10 @@ def test_the_metadata_names_the_endpoints(house: House, trade: Trade) -> None:
         assert answer.json() == {
             "policy_decision_point": identifier,
             "access_evaluation_endpoint": f"{base}/access/v1/evaluation",
+            "access_evaluations_endpoint": f"{base}/access/v1/evaluations",
+            "search_subject_endpoint": f"{base}/access/v1/search/subject",
+            "search_resource_endpoint": f"{base}/access/v1/search/resource",
+            "search_action_endpoint": f"{base}/access/v1/search/action",
         }
     assert house.send("GET", "/.well-known/authzen-configuration/nothing").status_code == 404
 
