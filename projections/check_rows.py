@@ -15,7 +15,17 @@ import psycopg
 from domain.errors import Refused
 from domain.values import Instant
 from projections.checks import Decision, Material, Question, decide, require_ids
-from projections.material import EVER, PermissionRow, Right, Rows, Subject, right, subject
+from projections.material import (
+    EVER,
+    Attributes,
+    Gathered,
+    PermissionRow,
+    Right,
+    Rows,
+    Subject,
+    right,
+    subject,
+)
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 """The instant of an empty log."""
@@ -28,20 +38,22 @@ Generations = tuple[int | None, ...]
 
 CHECK: LiteralString = (
     "SELECT o_position, o_recorded_at, o_clock, o_generations, o_known, o_permissions::text,"
-    " o_standings::text, o_aliases::text, o_points::text, o_quarantined::text"
+    " o_above::text, o_standings::text, o_aliases::text, o_members::text, o_points::text,"
+    " o_quarantined::text"
     " FROM read_check(%b, %b::text[], %b::uuid[], %b::text[], %b::bigint)"
 )
 TAIL: LiteralString = (
     "SELECT o_position, o_recorded_at, o_clock, o_generations, o_touched, o_quarantined::text"
     " FROM read_check_tail(%b, %b::bigint, %b::bigint)"
 )
-GONE: LiteralString = "SELECT read_gone(%b, %b::text[], %b::bigint, %b::integer)::text"
+GONE: LiteralString = "SELECT read_gone(%b, %b::text[], %b::uuid[], %b::bigint, %b::integer)::text"
 POSITION_AT: LiteralString = "SELECT read_position_at(%b, %b::timestamptz)"
 
 _permissions = msgspec.json.Decoder(list[PermissionRow])
-_standings = msgspec.json.Decoder(list[tuple[str, Instant, Instant | None]])
+_standings = msgspec.json.Decoder(list[tuple[str, Instant | None, Instant | None]])
 _merges = msgspec.json.Decoder(list[tuple[str, str, Instant]])
-_points = msgspec.json.Decoder(list[tuple[str, dict[str, str]]])
+_members = msgspec.json.Decoder(list[tuple[str, str, Instant, Instant | None]])
+_points = msgspec.json.Decoder(list[tuple[str, dict[str, str | tuple[str, ...]]]])
 _quarantined = msgspec.json.Decoder(dict[str, int])
 
 
@@ -58,7 +70,7 @@ class Loaded(NamedTuple):
     clock: str
     generations: Generations
     subjects: Mapping[str, Subject]
-    points: Mapping[str, Mapping[str, str]]
+    points: Mapping[str, Attributes]
     quarantined: Mapping[str, int]
 
 
@@ -91,24 +103,26 @@ def loaded(row: Sequence[Any] | None, subjects: Sequence[str], points: Sequence[
     if row is None or row[0] is None:
         raise Refused("tenant.unknown")
     position, recorded_at, clock, generations, known, *documents = row
-    permissions, standings, merges, attributes, quarantined = documents
-    rows = Rows(
-        () if permissions is None else _permissions.decode(permissions),
-        () if standings is None else _standings.decode(standings),
-        () if merges is None else _merges.decode(merges),
+    permissions, above, standings, merges, members, attributes, quarantined = documents
+    rows = Gathered(
+        Rows(
+            () if permissions is None else _permissions.decode(permissions),
+            () if standings is None else _standings.decode(standings),
+            () if merges is None else _merges.decode(merges),
+            () if above is None else _permissions.decode(above),
+            () if members is None else _members.decode(members),
+        )
     )
     found = dict.fromkeys(points, _NO_ATTRIBUTES)
-    found.update(() if attributes is None else _points.decode(attributes))
-    by_party = _split(rows) if len(subjects) > 1 and not rows.merges else {}
+    for key, given in () if attributes is None else _points.decode(attributes):
+        found[key] = _together(found[key], given) if found[key] else given
     return Loaded(
         position,
         EPOCH if recorded_at is None else recorded_at.astimezone(UTC),
         clock,
         tuple(generations),
         {
-            ref: subject(
-                ref, position, by_party.get(ref, _NO_ROWS) if by_party else rows, exists=exists
-            )
+            ref: subject(ref, position, rows, exists=exists)
             for ref, exists in zip(subjects, known or (), strict=True)
         },
         found,
@@ -192,29 +206,32 @@ def gone_parameters(decision: Decision) -> tuple[Any, ...]:
     """Return the parameters of `GONE`."""
     material = decision.material
     parties = list(material.subject.parties)
-    return (UUID(decision.question.tenant), parties, material.as_of, MAX_GONE)
+    missing = [found for grant in material.subject.missing if (found := _uuid(grant)) is not None]
+    return (UUID(decision.question.tenant), parties, missing, material.as_of, MAX_GONE)
 
 
-_NO_ATTRIBUTES: Mapping[str, str] = {}
-_NO_ROWS = Rows(())
+_NO_ATTRIBUTES: Attributes = {}
 
 
-def _split(rows: Rows) -> dict[str, Rows]:
-    """Return the rows by party, for subjects of whom none was merged."""
-    permissions: dict[str, list[PermissionRow]] = {}
-    standings: dict[str, list[tuple[str, Instant, Instant | None]]] = {}
-    for row in rows.permissions:
-        permissions.setdefault(row.grantee, []).append(row)
-    for standing in rows.standings:
-        standings.setdefault(standing[0], []).append(standing)
-    return {
-        party: Rows(permissions.get(party, ()), standings.get(party, ()))
-        for party in permissions.keys() | standings.keys()
-    }
+def _together(one: Attributes, other: Attributes) -> Attributes:
+    """Return what two rows of one resource say: where both name a dimension, all paths there."""
+    found = dict(one)
+    for dimension, given in other.items():
+        paths = {
+            path: None
+            for value in (found.get(dimension, ()), given)
+            for path in ((value,) if isinstance(value, str) else value)
+        }
+        found[dimension] = tuple(sorted(paths))
+    return found
 
 
 def _stream_id(ref: str) -> UUID | None:
+    return _uuid(ref.partition(":")[2])
+
+
+def _uuid(text: str) -> UUID | None:
     try:
-        return UUID(ref.partition(":")[2])
+        return UUID(text)
     except ValueError:
         return None

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast
 
 import msgspec
 
 from domain.errors import Refused
-from domain.scopes import Asked, path_fault, prefixes
+from domain.scopes import Asked, Pattern, path_fault, prefixes
 from domain.values import Instant
-from projections.material import EVER, Right, Subject
+from projections.chains import Link, chain_of, link
+from projections.material import EVER, Attributes, Right, Subject, Windows
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -46,15 +47,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Material(NamedTuple):
-    """What a question is decided on: the subject, the resource's attributes (dimension -> path),
-    streams in quarantine with the position from which they are, and the position all this was read
-    at.
+    """What a question is decided on: the subject, the resource's attributes (dimension -> path,
+    several where it lies below each of them), streams in quarantine with the position from which
+    they are, and the position all this was read at.
 
     `as_of` is that position where the question was asked of the past, else None.
     """
 
     subject: Subject
-    attributes: Mapping[str, str]
+    attributes: Attributes
     quarantined: Mapping[str, int]
     position: int
     as_of: int | None = None
@@ -67,6 +68,10 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     `rests_on` is the position of the event that opened the permission. `dimension` and `path` say
     where a scope does not cover, `instant` and `until` when it was out of force, `hold` which hold
     suspends, `party` who is not in standing. `chain`: the grants above, the nearest first.
+
+    With a `level` it is a grant so many levels above the subject's own that fails: then `grant`,
+    `number` and what follows speak of that one, `own` names the subject's grant, and `chain` ends
+    with the one that fails.
     """
 
     code: str
@@ -76,7 +81,9 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     policy: str | None = None
     policy_version: int | None = None
     rests_on: int | None = None
-    chain: tuple[str, ...] = ()
+    level: int = 0
+    own: Link | None = None
+    chain: tuple[Link, ...] = ()
     dimension: str | None = None
     path: str | None = None
     instant: Instant | None = None
@@ -106,9 +113,12 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return self.material.position if known is None else known
 
     def explanation(self, gone: Sequence[Right] = ()) -> Explanation:
-        """Return why. `gone`: grants of the subject of which no row is left, from `read_gone`."""
+        """Return why. `gone`: grants of the subject, and of those above its own, of which no row is
+        left; from `read_gone`.
+        """
         if self.right is not None:
-            return _of(self.right, "check.allowed")
+            above = chain_of(self.right, self.material.subject.above, self.at).above
+            return _of(self.right, "check.allowed", chain=tuple(map(link, above)))
         return _denial(self.material, self.question, self.at, gone)
 
 
@@ -117,7 +127,8 @@ def decide(material: Material, question: Question, at: Instant) -> Decision:
 
     Allowed is what one right allows: its kind declares the resource's type, it has the action, its
     scope covers the point, it is in force at `at` and its grantee in standing, its policy is there,
-    and nothing it rests on is in quarantine.
+    and nothing it rests on is in quarantine. Where it was passed on, the same holds of every grant
+    above, at the same instant and for the same point.
     """
     rights = material.subject.usable.get(question.action)
     if rights is not None:
@@ -135,10 +146,22 @@ def decide(material: Material, question: Question, at: Instant) -> Decision:
                 continue
             if point is None:
                 point = place(material, question)
-            if right.scope.covers(point):
+            if right.scope.covers(point) and (
+                right.parent is None or _is_backed(material, question, at, point, right)
+            ):
                 return Decision(question, material, at, right)
     require_ids(question)
     return Decision(question, material, at, None)
+
+
+def _is_backed(
+    material: Material, question: Question, at: Instant, point: Asked, right: Right
+) -> bool:
+    """Tell whether every grant above allows the same."""
+    chain = chain_of(right, material.subject.above, at)
+    return chain.fault is None and all(
+        _own_failure(material, question, at, point, above) is None for above in chain.above
+    )
 
 
 def require_ids(question: Question) -> None:
@@ -172,10 +195,19 @@ def place(material: Material, question: Question, more: frozenset[str] = frozens
         if dimension not in point:
             for given in (question.properties, material.attributes, question.context):
                 if dimension in given:
-                    path = given[dimension]
-                    point[dimension] = _prefixes(path) if isinstance(path, str) else ()
+                    point[dimension] = _patterns(given[dimension])
                     break
     return Asked(point)
+
+
+def _patterns(given: Any) -> tuple[Pattern, ...]:
+    """Return what would cover a path; of several stored ones, what would cover any of them."""
+    if isinstance(given, str):
+        return _prefixes(given)
+    if isinstance(given, tuple):
+        paths = cast(tuple[str, ...], given)
+        return tuple(dict.fromkeys(one for path in paths for one in _prefixes(path)))
+    return ()
 
 
 def is_quarantined(material: Material, right: Right) -> bool:
@@ -200,9 +232,14 @@ def _denial(
 ) -> Explanation:
     if not material.subject.known:
         return Explanation("check.subject_unknown", party=question.subject)
-    rights = (*material.subject.rights, *gone)
+    subject = material.subject
+    missing = {one.grant: (one,) for one in gone if one.party not in subject.parties}
+    rights = (*subject.rights, *(one for one in gone if one.grant not in missing))
     if not rights:
         return Explanation("check.no_grant", party=question.subject)
+    if missing:
+        with_missing = msgspec.structs.replace(subject, above={**subject.above, **missing})
+        material = material._replace(subject=with_missing)
     point = place(material, question, frozenset(name for one in gone for name in one.dimensions))
     failures = (_failure(material, question, at, point, right) for right in rights)
     return max(failures, key=lambda one: (one.rank, one.right.known_from)).explanation
@@ -211,6 +248,45 @@ def _denial(
 def _failure(
     material: Material, question: Question, at: Instant, point: Asked, right: Right
 ) -> _Failure:
+    """Return what fails in a right that does not allow it, or in the grants above."""
+    subject = material.subject
+    own = _own_failure(material, question, at, point, right)
+    if own is not None:
+        belongs = subject.member.get(right.party)
+        if belongs is not None and own.explanation.code == "check.grantee_not_in_standing":
+            return _Failure(own.rank, right, _of(right, **_outside(subject, right, belongs, at)))
+        return own
+    chain = chain_of(right, subject.above, at)
+    for level, above in enumerate(chain.above, 1):
+        failure = _own_failure(material, question, at, point, above)
+        if failure is not None:
+            why = _above(failure.explanation, right, chain.above[:level])
+            return _Failure(_NEAR + failure.rank, right, why)
+    why = _of((right, *chain.above)[-1], chain.fault or "check.chain_unresolved")
+    return _Failure(_NEAR, right, _above(why, right, chain.above) if chain.above else why)
+
+
+def _above(why: Explanation, right: Right, above: Sequence[Right]) -> Explanation:
+    """Return why a grant above fails as an explanation of the right that was passed on from it."""
+    chain = tuple(map(link, above))
+    return msgspec.structs.replace(why, level=len(chain), own=link(right), chain=chain)
+
+
+def _outside(subject: Subject, right: Right, belongs: Windows, at: Instant) -> dict[str, str]:
+    """Return why a team's right does not count: the subject's standing, its membership, the team's
+    standing.
+    """
+    if not _within(subject.own, at):
+        return {"code": "check.grantee_not_in_standing", "party": subject.ref}
+    if not _within(belongs, at):
+        return {"code": "check.not_in_team", "party": right.party}
+    return {"code": "check.grantee_not_in_standing", "party": right.party}
+
+
+def _own_failure(
+    material: Material, question: Question, at: Instant, point: Asked, right: Right
+) -> _Failure | None:
+    """Return what fails in a right by itself, None where nothing does."""
     if question.resource_type not in right.dimensions:
         dimension, path = question.resource_type, question.resource_id
         why = _of(right, "scope.not_covered", dimension=dimension, path=path)
@@ -224,15 +300,23 @@ def _failure(
         return _Failure(2, right, _of(right, code, dimension=dimension, path=path))
     if not right.policy_known:
         return _Failure(3, right, _of(right, "check.policy_unknown"))
-    if right.parent is not None:
-        return _Failure(3, right, _of(right, "check.chain_unresolved"))
     if is_quarantined(material, right):
         return _Failure(4, right, _of(right, "check.quarantined"))
     if at < right.valid_from:
         return _Failure(7, right, _of(right, "check.not_yet", instant=right.valid_from))
     if right.valid_to <= at:
         return _stopped(right, at)
-    return _Failure(9, right, _of(right, "check.grantee_not_in_standing", party=right.party))
+    if not _within(right.windows, at):
+        return _Failure(9, right, _of(right, "check.grantee_not_in_standing", party=right.party))
+    return None
+
+
+def _within(windows: Windows, at: Instant) -> bool:
+    return any(begin <= at < until for begin, until in windows)
+
+
+_NEAR: Final = 10
+"""A right that fails only above is nearer than any that fails by itself."""
 
 
 _STOPPED: Final = {

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from domain.ledger import InlineRows
 from domain.view import NewEvent
-from projections import customer_points, permissions, points, standings
+from projections import customer_points, memberships, permissions, points, standings
 from projections.inline_rows import Change
 
 FOLDS: Final[Mapping[str, int]] = MappingProxyType(
@@ -34,8 +34,8 @@ class InlineTables:
         """Return the rows of one command's events, `e` the place of each row's event from 0.
 
         `touched` names, each once, what other processes have to forget: `g:<grantee>` a grantee's
-        permissions, `s:<party>` a standing or a merge, `p:<dimension>/<path>` a point. `narrowing`
-        tells whether anything that was allowed may be allowed no longer.
+        permissions, `s:<party>` a standing, a merge or a membership, `p:<dimension>/<path>` a
+        point. `narrowing` tells whether anything that was allowed may be allowed no longer.
         """
         found: list[dict[str, Any]] = []
         touched: dict[str, None] = {}
@@ -49,12 +49,14 @@ class InlineTables:
         return InlineRows(found, list(touched), narrowing) if found else NOTHING
 
 
-CHANGES: Final[Mapping[str, Callable[[Any, Any, Any], Sequence[Change]]]] = MappingProxyType(
+Step = Callable[[Any, Any, Any], Sequence[Change]]
+
+CHANGES: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
     {
-        "grant": permissions.changes,
-        "customer": standings.changes,
-        "staff": standings.changes,
-        "catalogue": points.changes,
+        "grant": (permissions.changes,),
+        "customer": (standings.changes,),
+        "staff": (standings.changes, memberships.changes),
+        "catalogue": (points.changes,),
     }
 )
 """Stream kind -> what a step of such a stream does to the inline tables."""
@@ -68,13 +70,11 @@ RESOURCES: Final[Mapping[str, Callable[[str, Any, Any, Any], Sequence[Change]]]]
 
 def changes(new: NewEvent) -> Sequence[Change]:
     """Return what one event does to the inline tables; nothing for most."""
-    found: Sequence[Change] = ()
-    step = CHANGES.get(new.kind)
-    if step is not None:
-        found = step(new.before, new.event, new.after)
+    steps = CHANGES.get(new.kind, ())
+    found = [change for step in steps for change in step(new.before, new.event, new.after)]
     resource = RESOURCES.get(new.kind)
     if resource is not None:
-        found = (*found, *resource(new.stream_id, new.before, new.event, new.after))
+        found += resource(new.stream_id, new.before, new.event, new.after)
     return found
 
 
@@ -92,7 +92,7 @@ def _keys(new: NewEvent, change: Change) -> tuple[str, ...]:
         case "g":
             refs = {state.grantee for state in (new.before, new.after) if state is not None}
             return tuple(f"g:{ref}" for ref in refs if ref)
-        case "s":
+        case "s" | "m":
             return (f"s:{new.kind}:{new.stream_id}",)
         case "a":
             merged = (new.stream_id, *_into(new.before), *_into(new.after))

@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from domain.values import Instant
 
-Table = Literal["g", "s", "a", "p"]
-"""permissions (of grants), standings, aliases, points; as `inline_apply` names them."""
+Table = Literal["g", "s", "a", "m", "p"]
+"""permissions (of grants), standings, aliases, memberships, points; as `inline_apply` names them.
+"""
 
 
 class Change(NamedTuple):

@@ -15,7 +15,7 @@ round trip.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -27,7 +27,7 @@ from domain.ledger import MEMORY_BOUND_S
 from domain.values import Instant
 from projections.check_rows import CheckTail, Loaded, decide_from, point_key
 from projections.checks import Decision, Explanation, Material, Question, decide, require_ids
-from projections.material import Right
+from projections.material import Attributes, Right
 from projections.remembered import UNKNOWN_HEAD, Batch, Limits, Remembered
 
 
@@ -166,7 +166,7 @@ class Memory:
         subject = known.subjects.get(question.subject)
         if subject is None or subject.position > known.position:
             return None
-        attributes: Mapping[str, str] = _NONE
+        attributes: Attributes = _NONE
         dimensions = subject.dimensions
         if len(dimensions) > 1 and question.resource_type in dimensions:
             place = known.places.get(point_key(question))
@@ -298,9 +298,15 @@ class Memory:
             known.forget_all()
 
 
-_NONE: Final[Mapping[str, str]] = {}
+_NONE: Final[Attributes] = {}
 _UNEXPLAINED: Final = frozenset(
-    {"check.no_grant", "check.action_not_granted", "scope.not_covered", "scope.dimension_missing"}
+    {
+        "check.no_grant",
+        "check.action_not_granted",
+        "check.chain_unresolved",
+        "scope.not_covered",
+        "scope.dimension_missing",
+    }
 )
 
 

@@ -11,8 +11,9 @@ import msgspec
 
 from domain.catalogue import Catalogue, CatalogueEvent, find
 from domain.events.catalogue import DimensionDeclared
+from domain.teams import EVER, TEAM
 from domain.values import Instant, Names
-from projections.inline_rows import Change, difference, end
+from projections.inline_rows import Change, difference, end, spans
 
 NAME = "points"
 FOLD = 2
@@ -46,8 +47,15 @@ class PointRow(msgspec.Struct, frozen=True):
         }
 
     def says(self, other: PointRow) -> bool:
-        """Tell whether checks find it where it was: names and end change no answer."""
-        return self.attributes == other.attributes
+        """Tell whether checks find it where it was: names change no answer, and its time only a
+        team's, which stands while its point does.
+        """
+        if self.attributes != other.attributes:
+            return False
+        if self.dimension != TEAM:
+            return True
+        begins = self.valid_from or EVER, other.valid_from or EVER
+        return spans((begins[0], self.valid_to), (begins[1], other.valid_to))
 
 
 def row(catalogue: Catalogue, dimension: str, path: str) -> PointRow | None:

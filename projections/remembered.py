@@ -12,8 +12,9 @@ from typing import Final
 
 import msgspec
 
+from domain.teams import TEAM
 from projections.check_rows import EPOCH, CheckTail, Generations, Loaded
-from projections.material import Subject
+from projections.material import Attributes, Subject
 from projections.recent import Recent
 
 UNKNOWN_HEAD: Final = 2**62
@@ -45,7 +46,7 @@ class Place:
 
     __slots__ = ("attributes", "position")
 
-    def __init__(self, position: int, attributes: Mapping[str, str]) -> None:
+    def __init__(self, position: int, attributes: Attributes) -> None:
         self.position = position
         self.attributes = attributes
 
@@ -82,8 +83,12 @@ class Remembered:
         self.quarantined: Mapping[str, int] = {}
         self.subjects: Recent[Subject] = Recent(limits.subjects)
         self.places: Recent[Place] = Recent(limits.points)
-        self.merged: dict[str, set[str]] = {}
-        self.most_merged = limits.subjects
+        self.resting: dict[str, set[str]] = {}
+        """Party -> the other subjects that rest on it: merged with it, of its team, below a grant
+        of its own.
+        """
+        self.rests = 0
+        self.most_rests = 2 * limits.subjects
         self.tail: asyncio.Task[Exception | None] | None = None
         self.gathering: dict[int | None, Batch] = {}
         self.waiting: deque[Batch] = deque()
@@ -99,17 +104,24 @@ class Remembered:
         """Forget every row."""
         self.subjects.clear()
         self.places.clear()
-        self.merged.clear()
+        self.resting.clear()
+        self.rests = 0
 
     def forget(self, key: str) -> None:
-        """Forget what a touched key speaks of, and every subject it is taken together with."""
+        """Forget what a touched key speaks of, and every subject that rests on it."""
         name = key[2:]
         if key.startswith("p:"):
             self.places.drop(name)
-            return
+            dimension, _, path = name.partition("/")
+            if dimension != TEAM:
+                return
+            name = f"{TEAM}:{path}"
         self.subjects.drop(name)
-        for ref in self.merged.pop(name, ()):
-            self.subjects.drop(ref)
+        resting = self.resting.pop(name, None)
+        if resting is not None:
+            self.rests -= len(resting)
+            for ref in resting:
+                self.subjects.drop(ref)
 
     def keep(self, loaded: Loaded) -> None:
         """Remember what was read, unless the head has passed it: what was touched since would be
@@ -118,16 +130,22 @@ class Remembered:
         late = self.position < 0 or loaded.position < self.position
         if late or loaded.generations != self.generations:
             return
-        if len(self.merged) > self.most_merged:
+        if self.rests > self.most_rests:
             self.forget_all()
         for ref, subject in loaded.subjects.items():
             if subject.settled:
                 self.subjects.put(ref, subject)
-                for party in subject.parties:
+                for party in (*subject.parties, *subject.rests_on):
                     if party != ref:
-                        self.merged.setdefault(party, set()).add(ref)
+                        self._rest(ref, party)
         for key, attributes in loaded.points.items():
             self.places.put(key, Place(loaded.position, attributes))
+
+    def _rest(self, ref: str, party: str) -> None:
+        resting = self.resting.setdefault(party, set())
+        self.rests -= len(resting)
+        resting.add(ref)
+        self.rests += len(resting)
 
     def follow(self, tail: CheckTail, sent: float) -> None:
         """Take over a confirmed head: forget what was touched up to it, all of it where the log is

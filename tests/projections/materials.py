@@ -60,11 +60,13 @@ def someone(
     ref: str = ANN,
     standings: Sequence[Any] = (stands(),),
     merges: Sequence[Any] = (),
+    above: Sequence[PermissionRow] = (),
+    members: Sequence[Any] = (),
     exists: bool = True,
     position: int = 20,
 ) -> Subject:
     """A subject with these rows."""
-    return subject(ref, position, Rows(rows, standings, merges), exists=exists)
+    return subject(ref, position, Rows(rows, standings, merges, above, members), exists=exists)
 
 
 def question(subject_: str = ANN, **more: Any) -> Question:

@@ -136,10 +136,6 @@ def test_a_grant_without_its_policy_allows_nothing() -> None:
     assert code(someone(row(policy=None, policy_known=False))) == "check.policy_unknown"
 
 
-def test_a_grant_passed_on_allows_nothing_while_the_chain_above_is_not_walked() -> None:
-    assert code(someone(row(parent=GRANT))) == "check.chain_unresolved"
-
-
 def test_who_is_not_in_standing_at_the_instant_is_denied() -> None:
     who = someone(row(), standings=[stands(since=5, until=10), stands(since=20)])
     assert [decided(who, at).allowed for at in (4.9, 5, 9.9, 10, 20)] == [

@@ -164,7 +164,7 @@ def test_an_explanation_of_what_is_gone_reads_the_subjects_own_rows(
     conn: Conn, filled: tuple[Database, str]
 ) -> None:
     _, tenant = filled
-    parameters = (UUID(tenant), [party(3)], None, 100)
+    parameters = (UUID(tenant), [party(3)], [UUID(party(8)[9:])], None, 100)
     scans, rows = touched(conn, lambda: conn.execute(GONE, parameters).fetchone())
     assert scans == 0
     assert rows <= 15
