@@ -29,6 +29,7 @@ TAGS: Final = {
     "policy": ("Policies", "政策"),
     "grant": ("Grants", "授权"),
     "evidence": ("Evidence", "证据"),
+    "worklist": ("Work", "待办"),
     "compliance": ("Compliance", "合规"),
     "history": ("History", "经过"),
     "projections": ("Read models", "读模型"),

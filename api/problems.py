@@ -63,6 +63,7 @@ EXACT: Final[Mapping[str, int]] = {
     "server.fault": 500,
     "subject.erased": 410,
     "history.unknown": 404,
+    "worklist.not_staff": 422,
     "sealed.key_gone": 410,
     "sealed.forged": 500,
 }

@@ -5,7 +5,7 @@ in force beyond what they rest on, about to end, or under policies that are no m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from psycopg import sql
@@ -69,7 +69,7 @@ def open_longer(
     `open_days` are the whole days until `instant`; `over_at` when it was closed, or lapses by the
     clock. Raises `Refused`: `page.limit`.
     """
-    since = instant - timedelta(days=days)
+    since = _shifted(instant, -days)
 
     def fetch(behind: Key | None, number: int) -> Rows:
         given = {"n": number, "instant": instant}
@@ -135,7 +135,7 @@ def ending(
 
     `left_days` are whole days. Raises `Refused`: `page.limit`.
     """
-    until = instant + timedelta(days=days)
+    until = _shifted(instant, days)
 
     def fetch(behind: Key | None, number: int) -> Rows:
         given = {"n": number, "instant": instant, "until": until}
@@ -226,6 +226,14 @@ def _page(
         {name: one for name, one in row.items() if name not in _SHOWN_NOT} for row in found.items
     ]
     return Page(items, found.last, position)
+
+
+def _shifted(instant: Instant, days: int) -> Instant:
+    """Return the instant so many days away, at the ends of the calendar the last one there is."""
+    try:
+        return instant + timedelta(days=days)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if days > 0 else datetime.min.replace(tzinfo=UTC)
 
 
 def _text(value: Any) -> Any:

@@ -17,7 +17,7 @@ from projections.rows import SeriesModel
 GRANTS = frozenset({"grant"})
 
 
-def cases(course: Course, grant: Grant) -> list[dict[str, Any]]:
+def cases(_: str, course: Course, grant: Grant) -> list[dict[str, Any]]:
     """Return one row a request, renewal, amendment or revocation."""
     return [
         {
@@ -45,7 +45,7 @@ def _over_at(grant: Grant, case: str, one: CaseCourse) -> Instant | None:
     return lapse_of(grant) if case == grant.case else case_lapse_of(grant)
 
 
-def effects(_: Course, grant: Grant) -> list[dict[str, Any]]:
+def effects(_: str, __: Course, grant: Grant) -> list[dict[str, Any]]:
     """Return one row a number of terms that were ever in force."""
     spans = in_force(grant)
     if not spans:
@@ -82,7 +82,7 @@ def multirange(spans: Sequence[tuple[Instant, Instant | None, int]] | InForce) -
     return "{" + ",".join(written) + "}"
 
 
-def policy_versions(_: Course, policy: Policy) -> list[dict[str, Any]]:
+def policy_versions(_: str, __: Course, policy: Policy) -> list[dict[str, Any]]:
     """Return one row a version, with the instant from which a newer one is in its place."""
     found: list[dict[str, Any]] = []
     for number, one in sorted(policy.versions.items()):

@@ -213,7 +213,7 @@ class Fold:
         try:
             values = model.row(folded.state)
             series = {
-                one.name: one.rows(folded.course, folded.state)
+                one.name: one.rows(stored.stream_id, folded.course, folded.state)
                 for one in SERIES_MODELS
                 if kind in one.kinds
             }

@@ -29,7 +29,7 @@ class StreamModel(NamedTuple):
 
 
 class SeriesModel(NamedTuple):
-    """Several rows a stream, or none. `rows` is pure: the stream's course and state -> rows,
+    """Several rows a stream, or none. `rows` is pure: a stream's id, course and state -> rows,
     JSON-able, each with an `item` unique in the stream; the runner adds the stream's id.
 
     `kinds` are the stream kinds it looks at.
@@ -39,4 +39,4 @@ class SeriesModel(NamedTuple):
     fold: int
     kinds: frozenset[str]
     columns: Columns
-    rows: Callable[[Course, Any], list[dict[str, Any]]]
+    rows: Callable[[str, Course, Any], list[dict[str, Any]]]

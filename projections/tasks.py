@@ -144,13 +144,13 @@ def _first(*instants: Instant | None) -> Instant | None:
     return min((at for at in instants if at is not None), default=None)
 
 
-def rows(course: Course, state: Any) -> list[dict[str, Any]]:
+def rows(stream_id: str, course: Course, state: Any) -> list[dict[str, Any]]:
     """Return one row a task; `party` is the customer or grantee it is about, if any."""
     match state:
         case Grant():
             about, party = "grant", state.grantee
         case Customer():
-            about, party = "customer", None
+            about, party = "customer", f"customer:{stream_id}"
         case _:
             about, party = "policy", None
     return [

@@ -25,7 +25,7 @@ from api.routes.questions import (
 )
 from api.shapes import Code, Line, Ref
 from domain.errors import Refused
-from projections import duty_breaches, queries
+from projections import queries
 from projections.queries import Page
 
 READERS: Final = ("audit:read",)
@@ -67,14 +67,11 @@ class StaffList(ListQuestion, frozen=True, kw_only=True):
     active: bool | None = None
 
 
-class DutyList(ListQuestion, frozen=True, kw_only=True):
-    """Cases in which one person had two of: requested, checked, approved."""
-
-    pair: Literal["requested_checked", "requested_approved", "checked_approved"] | None = None
-
-
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """One list: its question, where its rows come from, and the shape of its keys."""
+    """One list: its question, where its rows come from, and the shape of its keys.
+
+    `rows` reads by the filters of the question alone; `read`, which blocks, where it takes more.
+    """
 
     name: str
     path: str
@@ -84,9 +81,10 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     summary_zh: str
     question: type[ListQuestion]
     projection: str
-    rows: Callable[..., Page]
     key: tuple[type, ...]
     columns: tuple[str, ...]
+    rows: Callable[..., Page] | None = None
+    read: Callable[[Call, Any, list[Any] | None, int], Page] | None = None
     kind: str | None = None
 
 
@@ -110,9 +108,15 @@ def _reached(call: Call, projection: str) -> int:
 
 
 def _page(
-    call: Call, listing: Listing, filters: dict[str, Any], after: list[Any] | None, limit: int
+    call: Call, listing: Listing, question: ListQuestion, after: list[Any] | None, limit: int
 ) -> Page:
     """Read one page, statuses brought up to the clock. Blocks."""
+    if listing.read is not None:
+        found = listing.read(call, question, after, limit)
+        return found._replace(items=[rendering.shown(row) for row in found.items])
+    if listing.rows is None:
+        raise TypeError(f"{listing.name} does not say where its rows come from")
+    filters = question.filters()
     with call.services.ledgers.pool.connection() as connection:
         found = listing.rows(connection, call.tenant, after=after, limit=limit, **filters)
     now = call.services.ledgers.now(call.tenant)
@@ -127,14 +131,15 @@ def _page(
     return found._replace(items=[rendering.shown(row) for row in found.items])
 
 
-def _lists(listing: Listing) -> tuple[Operation, Operation]:
+def operations_of(listing: Listing) -> tuple[Operation, Operation]:
+    """Return the operations of a list: as pages, and as CSV."""
+
     async def as_json(call: Call) -> Answered:
         question = call.query(listing.question)
         question.refuse_past()
         after = after_of(call, question, listing.key)
         await followed(call, listing.projection, question.at_least)
-        filters = question.filters()
-        found = await call.work(_page, call, listing, filters, after, question.limit)
+        found = await call.work(_page, call, listing, question, after, question.limit)
         return page(call, question, found.items, found.last, found.position)
 
     async def as_csv(call: Call) -> None:
@@ -145,8 +150,7 @@ def _lists(listing: Listing) -> tuple[Operation, Operation]:
         caller = call.caller
         log = call.services.access_log
         await log.export(caller.tenant, caller.key_id, caller.party, call.operation.name)
-        filters = question.filters()
-        found = await call.work(_page, call, listing, filters, after, MAX_PAGE)
+        found = await call.work(_page, call, listing, question, after, MAX_PAGE)
         headers = [
             (b"content-type", b"text/csv; charset=utf-8"),
             (b"content-disposition", f'attachment; filename="{listing.name}.csv"'.encode()),
@@ -162,7 +166,7 @@ def _lists(listing: Listing) -> tuple[Operation, Operation]:
             if not more:
                 return
             first = False
-            found = await call.work(_page, call, listing, filters, found.last, MAX_PAGE)
+            found = await call.work(_page, call, listing, question, found.last, MAX_PAGE)
 
     common: dict[str, Any] = {
         "method": "GET",
@@ -222,46 +226,6 @@ def _projections(call: Call) -> list[dict[str, Any]]:
         rows = connection.cursor(row_factory=dict_row).execute(PROJECTIONS, asked).fetchall()
     return [row | {"behind": row["head"] - row["position"]} for row in rows]
 
-
-async def duties(call: Call) -> Answered:
-    """Answer how many cases have a breach of duties, in all and a pair of hands."""
-    question = call.query(Question)
-    question.refuse_past()
-    await followed(call, DUTIES.projection, question.at_least)
-    found = await call.work(_totals, call)
-    document = {"cases": found.cases, "pairs": found.pairs}
-    return answered(document, 200, [(b"position", str(found.position).encode())])
-
-
-def _totals(call: Call) -> duty_breaches.Totals:
-    with call.services.ledgers.pool.connection() as connection:
-        return duty_breaches.totals(connection, call.tenant)
-
-
-DUTIES: Final = Listing(
-    name="compliance.duties",
-    path="/v1/compliance/duties",
-    scope="audit:read",
-    also=("grants:supervise",),
-    summary="Cases in which one person had two of requested, checked, approved",
-    summary_zh="同一人兼有申请、核查、审批中两项的案件",
-    question=DutyList,
-    projection="hands",
-    rows=duty_breaches.breaches,
-    key=(str, str, str),
-    columns=(
-        "grant_id",
-        "number",
-        "case_id",
-        "person",
-        "parties",
-        "pairs",
-        "requested",
-        "checked",
-        "approved",
-        "imported",
-    ),
-)
 
 LISTS: Final = (
     Listing(
@@ -342,24 +306,10 @@ LISTS: Final = (
         key=(str, str),
         columns=("staff_id", "number", "person", "level", "roles", "status", "deputy", "version"),
     ),
-    DUTIES,
 )
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    *(operation for listing in LISTS for operation in _lists(listing)),
-    Operation(
-        name="compliance.duties_totals",
-        method="GET",
-        path="/v1/compliance/duties/totals",
-        scope="audit:read",
-        also=("grants:supervise",),
-        summary="How many cases have a breach of duties, in all and a pair of hands",
-        summary_zh="违反职责分离的案件数，合计及按组合",
-        query=Question,
-        answer="Each case once, and once in each pair that met in it.",
-        shows={"cases": 2, "pairs": dict.fromkeys(duty_breaches.PAIRS, 1)},
-        handle=duties,
-    ),
+    *(operation for listing in LISTS for operation in operations_of(listing)),
     Operation(
         name="projections.list",
         method="GET",

@@ -55,6 +55,15 @@ class ListQuestion(Question, frozen=True, kw_only=True):
         pairs = msgspec.structs.asdict(self)
         return {name: value for name, value in pairs.items() if name not in common}
 
+    def asked(self) -> dict[str, str]:
+        """Return the filters as they stand in a query: by their names there, as texts."""
+        names = {one.name: one.encode_name for one in msgspec.structs.fields(self)}
+        values = {name: value for name, value in self.filters().items() if value is not None}
+        return {
+            names[name]: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            for name, value in values.items()
+        }
+
 
 async def reached(call: Call, at_least: int | None) -> int:
     """Return the head's position, waiting until it is at least this one.
@@ -90,8 +99,7 @@ def page(
     headers = [(b"position", str(position).encode())]
     if last is not None:
         following = cursors.encode(call.operation.name, question.filters(), last)
-        query = {name: value for name, value in question.filters().items() if value is not None}
-        query |= {"limit": question.limit, "cursor": following}
+        query: dict[str, Any] = question.asked() | {"limit": question.limit, "cursor": following}
         if question.at_least is not None:
             query["at_least"] = question.at_least
         path: str = call.scope["path"]

@@ -129,7 +129,7 @@ def assert_series_equal_to_fold(
                 (stream, *(row[name] for name in columns[1:]))
                 for stream, kind in kinds.items()
                 if kind in model.kinds
-                for row in model.rows(known[stream], states[stream])
+                for row in model.rows(stream, known[stream], states[stream])
             ]
             assert sorted(live, key=lambda one: one[:2]) == sorted(told, key=lambda one: one[:2])
 

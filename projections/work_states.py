@@ -1,0 +1,84 @@
+"""The states that one page of work is judged by: each stream read once, as committed now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from domain.errors import Impossible, Refused
+from domain.view import Circumstances, Command, Loaded, View
+
+if TYPE_CHECKING:
+    from domain.ledger import Ledger
+    from domain.values import Instant, Party
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NOTHING: Final = Loaded(0, None)
+ALREADY: Final = "work.already"
+"""The intent already holds: there is nothing left for them to do. Never leaves this package."""
+
+
+class States:
+    """Streams of one ledger by kind and id; what was read once is not read again."""
+
+    def __init__(self, ledger: Ledger, at: Instant) -> None:
+        self.at = at
+        self._ledger = ledger
+        self._known: dict[str, Loaded] = {}
+        self._closed: dict[str, Refused] = {}
+        self._staff_ids: list[str] | None = None
+
+    def bring(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Read (kind, id) pairs that are not known yet, in one round trip."""
+        new = {stream: kind for kind, stream in wanted if stream not in self._known}
+        for stream in [stream for stream in new if _ID.fullmatch(stream) is None]:
+            del new[stream]  # imported history may name what never was a stream
+            self._known[stream] = NOTHING
+        if not new:
+            return
+        try:
+            self._ledger.refresh(new)
+        except Refused as fault:
+            if len(new) == 1:
+                self._closed |= dict.fromkeys(new, fault)
+                return
+            for stream, kind in new.items():  # one of them cannot be folded: find which
+                self.bring([(kind, stream)])
+            return
+        for stream, kind in new.items():
+            self._known[stream] = self._ledger.recall(kind, stream) or NOTHING
+
+    def load(self, kind: str, stream_id: str) -> Loaded:
+        """Return a stream. Raises `Refused` `stream.closed` where it cannot be folded."""
+        if stream_id not in self._known:
+            if stream_id not in self._closed:
+                self.bring([(kind, stream_id)])
+            if stream_id in self._closed:
+                raise self._closed[stream_id]
+        return self._known[stream_id]
+
+    def staff_ids(self) -> Sequence[str]:
+        """Return the ids of everyone who was ever appointed."""
+        if self._staff_ids is None:
+            self._staff_ids = self._ledger.records.staff_ids()
+        return self._staff_ids
+
+    def view(self, by: Party, on_behalf_of: Party | None = None) -> View:
+        """Return what a command of these parties would see; nothing of it is ever written."""
+        given = Circumstances(self._ledger.tenant, self.at, "", by, on_behalf_of)
+        return View(self.load, given, self.staff_ids)
+
+    def refusal(self, command: Command, by: Party, on_behalf_of: Party | None) -> str | None:
+        """Return the code by which the rules would refuse this command now, None where it passes.
+
+        It is decided as the ledger would decide it; so what is listed here is what can be done.
+        """
+        view = self.view(by, on_behalf_of)
+        try:
+            command.decide(view)
+        except Refused as fault:
+            return fault.code
+        except Impossible:
+            return "stream.closed"
+        return None if view.events else ALREADY
