@@ -111,14 +111,12 @@ def _as_document(decision: Decision, why: Explanation) -> dict[str, Any]:
 def _as_lines(
     decision: Decision, why: Explanation, asked: tuple[str, str, str]
 ) -> Iterator[tuple[str, object]]:
-    import msgspec
-
-    from api.texts import text
+    from api.explanations import sentence
 
     subject, action, resource = asked
     verdict = say("check.allow" if decision.allowed else "check.deny")
     yield say("check.answer"), verdict
-    yield say("check.why"), text(why.code, cli_texts.spoken(), msgspec.structs.asdict(why))
+    yield say("check.why"), sentence(why, cli_texts.spoken())
     yield say("check.asked"), say("check.question", subject=subject, action=action, on=resource)
     yield say("check.at"), decision.at
     yield say("check.position"), str(decision.position)
@@ -130,7 +128,8 @@ def _as_lines(
     if why.rests_on is not None:
         yield say("check.rests_on"), str(why.rests_on)
     if why.chain:
-        yield say("check.chain"), "\n".join(why.chain)
+        links = (say("check.number", number=one.number, terms=one.terms) for one in why.chain)
+        yield say("check.chain"), "\n".join(links)
     if why.until is not None:
         yield say("check.until"), why.until
 

@@ -81,7 +81,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     policy: str | None = None
     policy_version: int | None = None
     rests_on: int | None = None
-    level: int = 0
+    level: int | None = None
     own: Link | None = None
     chain: tuple[Link, ...] = ()
     dimension: str | None = None

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from api import bodies, rendering
+from api.explanations import explained
 from api.problems import Answered
 from api.routes.operations import Call, Operation, answered
 from api.routes.questions import Position
 from api.shapes import Code, Path, Shape, When
-from api.texts import Language, text
 from domain.scopes import MAX_DIMENSIONS
-from projections.checks import Decision, Explanation, Question
+from projections.checks import Decision, Question
 
 Properties = Annotated[dict[str, Any], msgspec.Meta(max_length=4 * MAX_DIMENSIONS)]
 
@@ -82,13 +82,6 @@ async def handle(call: Call) -> Answered:
 def position_header(decision: Decision) -> tuple[bytes, bytes]:
     """Return the header that says what the answer rests on."""
     return (b"position", str(decision.position).encode())
-
-
-def explained(why: Explanation, language: Language) -> dict[str, Any]:
-    """Return an explanation as JSON, with its sentence."""
-    facts: dict[str, Any] = rendering.shown(why)
-    found = {"code": why.code, "detail": text(why.code, language, facts)}
-    return found | {name: value for name, value in facts.items() if name != "code"}
 
 
 NOTHING: Final[Mapping[str, Any]] = {}
