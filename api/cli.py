@@ -19,6 +19,7 @@ from api import (
     cli_database,
     cli_doctor,
     cli_grant,
+    cli_history,
     cli_keys,
     cli_questions,
     cli_serve,
@@ -75,6 +76,7 @@ def command_line() -> typer.Typer:
     cli_keys.register(app)
     cli_grant.register(app)
     cli_questions.register(app)
+    cli_history.register(app)
     cli_doctor.register(app)
     if find_spec("api.cli_import") is not None:
         from api import cli_import

@@ -14,7 +14,20 @@ OUT_OF_REACH: Final = ("database.", "keys.", "ledger.", "serve.")
 """Codes that begin so say that nothing could be decided."""
 
 
-MISUSED: Final = frozenset({"check.bad_id", "position.not_reached", "clock.not_given"})
+MISUSED: Final = frozenset(
+    {
+        "check.bad_id",
+        "position.not_reached",
+        "clock.not_given",
+        "history.qualifier_unknown",
+        "history.value_malformed",
+        "history.value_unknown",
+        "history.quote_open",
+        "history.word_empty",
+        "history.too_long",
+        "history.too_many",
+    }
+)
 """Refusals that say the arguments are not right."""
 
 

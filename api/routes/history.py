@@ -4,25 +4,17 @@ what followed from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from api import rendering
-from api.history_lines import line, named_in, told
-from api.history_lines_names import Book
 from api.problems import Answered
-from api.rendering import masked
+from api.routes import history_items
 from api.routes.lists import followed
 from api.routes.operations import Call, Operation, answered
 from api.routes.questions import MAX_PAGE, ListQuestion, Question, after_of, csv_page, page
-from api.routes.reading import PURPOSE, opener_for, unmasks
 from domain.errors import Refused
-from domain.events import Event
-from domain.ledger import Recorded
-from domain.sealing import Sealed
-from projections import history, history_asked, history_names, history_reading
+from projections import history, history_asked, history_reading
 from projections.history_asked import MAX_TEXT, Filter
 from projections.queries import Page
 
@@ -112,92 +104,6 @@ def _with_merged(call: Call, customer: str) -> list[str]:
         return history_asked.with_merged(connection, call.tenant, [customer])
 
 
-# --- how an event is shown ------------------------------------------------------------------------
-
-
-async def _opens(call: Call, rows: Iterable[Mapping[str, Any]]) -> bool:
-    """Return whether sealed texts are shown; the log has a row for each record they stand in.
-
-    Raises as `unmasks`.
-    """
-    if call.header(PURPOSE) is None:
-        return False
-    streams = {row["stream_id"] for row in rows if _has_sealed(told(row).event)}
-    for stream in sorted(streams) or [None]:
-        await unmasks(call, stream)
-    return True
-
-
-def _has_sealed(value: Any) -> bool:
-    match value:
-        case Sealed():
-            return True
-        case msgspec.Struct():
-            return any(_has_sealed(getattr(value, name)) for name in value.__struct_fields__)
-        case tuple():
-            return any(_has_sealed(one) for one in value)  # pyright: ignore[reportUnknownVariableType]
-        case _:
-            return False
-
-
-def _items(
-    call: Call, rows: Sequence[Mapping[str, Any]], *, opens: bool = False, full: bool = False
-) -> list[dict[str, Any]]:
-    """Return rows as they are shown, each with its line; `full` adds the whole event. Blocks."""
-    every = [told(row) for row in rows]
-    ids, points = named_in(every)
-    with call.services.ledgers.pool.connection() as connection:
-        known = history_names.names(connection, call.tenant, ids, points)
-
-    def policy(stream: str) -> Any:
-        return call.services.ledgers.load(call.tenant, "policy", stream).state
-
-    book = Book(call.language, known, policy)
-    found: list[dict[str, Any]] = []
-    for row, one in zip(rows, every, strict=True):
-        show = opener_for(call, row["stream_id"], row["command_id"]) if opens else masked
-        item = _item(row, line(one, book, show))
-        if full and one.event is not None:
-            item["event"] = rendering.event(_recorded(row, one.kind, one.event), show)
-        found.append(item)
-    return found
-
-
-def _recorded(row: Mapping[str, Any], kind: str, event: Event) -> Recorded:
-    return Recorded(
-        row["position"],
-        kind,
-        row["stream_id"],
-        row["version"],
-        row["type"],
-        row["recorded_at"],
-        event,
-    )
-
-
-def _item(row: Mapping[str, Any], said: str) -> dict[str, Any]:
-    return {
-        "position": row["position"],
-        "at": rendering.instant(row["at"]),
-        "recorded_at": rendering.instant(row["recorded_at"]),
-        "type": row["type"],
-        "kind": row["stream_kind"],
-        "stream": row["stream_id"],
-        "version": row["version"],
-        "actor": row["actor"],
-        "on_behalf_of": row["on_behalf_of"],
-        "persons": row["persons"],
-        "grant": row["grant_id"],
-        "customers": row["customers"],
-        "case": row["case_id"],
-        "reason": row["reason"],
-        "command": row["command_id"],
-        "cause": row["causation"],
-        "imported": row["imported"],
-        "line": said,
-    }
-
-
 # --- the operations -------------------------------------------------------------------------------
 
 
@@ -209,8 +115,8 @@ async def listed(call: Call) -> Answered:
     fixed = await _fixed(call)
     await followed(call, history.NAME, question.at_least)
     found = await call.work(_find, call, question, fixed, after, question.limit)
-    opens = await _opens(call, found.items)
-    items = await call.work(_items, call, found.items, opens=opens)
+    opens = await history_items.opens(call, found.items)
+    items = await call.work(history_items.items, call, found.items, unmasked=opens)
     return page(call, question, items, found.last, found.position)
 
 
@@ -235,7 +141,7 @@ async def as_csv(call: Call) -> None:
     first = True
     while True:
         # A fault from here on cuts the answer off: the caller sees that it is not whole.
-        items = await call.work(_items, call, found.items)
+        items = await call.work(history_items.items, call, found.items)
         body = csv_page(COLUMNS, items, first=first)
         more = found.last is not None
         await call.send({"type": "http.response.body", "body": body, "more_body": more})
@@ -256,8 +162,8 @@ async def one(call: Call) -> Answered:
     found = await call.work(_around, call, int(text))
     near = [*found.led_to, *found.followed]
     rows = [found.item, *(one.item for one in near)]
-    opens = await _opens(call, rows)
-    first, *others = await call.work(_items, call, rows, opens=opens, full=True)
+    opens = await history_items.opens(call, rows)
+    first, *others = await call.work(history_items.items, call, rows, unmasked=opens, full=True)
     shown = [{"relation": one.relation, **item} for one, item in zip(near, others, strict=True)]
     for item in shown:
         item.pop("event", None)
