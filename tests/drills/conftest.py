@@ -11,8 +11,9 @@ import pytest
 
 from api.provisioning import Database
 from tests.support import cluster
-from tests.support.drill_doors import Doors
+from tests.support.drill_doors import Doors, Service
 from tests.support.drill_report import line
+from tests.support.drill_worker import Worker
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,20 @@ def doors(run_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def database(doors: Doors) -> Database:
     """The database on which the services stand; tenants keep drills apart."""
     return doors.database
+
+
+@pytest.fixture(scope="module")
+def services(doors: Doors) -> Iterator[tuple[Service, Service]]:
+    """Two processes of the service on one database."""
+    with doors.open() as one, doors.open() as other:
+        yield one.ready(), other.ready()
+
+
+@pytest.fixture(scope="module")
+def worker(database: Database) -> Iterator[Worker]:
+    """A process with a bare ledger: what the timekeeper's commands and batches of two need."""
+    with Worker(database, at_once=True) as one:
+        yield one.ready()
 
 
 @pytest.fixture
