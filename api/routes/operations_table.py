@@ -12,6 +12,7 @@ from api.routes import (
     cases,
     catalogue,
     checks,
+    compliance,
     customer_records,
     customers,
     documents,
@@ -20,6 +21,7 @@ from api.routes import (
     health,
     history,
     lists,
+    me,
     persons,
     points,
     policies,
@@ -27,6 +29,7 @@ from api.routes import (
     staff,
     streams,
     supervision,
+    work,
 )
 from api.routes.commands import CommandOperation
 from api.routes.operations import Operation
@@ -56,10 +59,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *authzen_search.OPERATIONS,
     *COMMANDS,
     *lists.OPERATIONS,
+    *work.OPERATIONS,
+    *compliance.OPERATIONS,
     *points.OPERATIONS,
     *streams.OPERATIONS,
     *history.OPERATIONS,
     *shares.OPERATIONS,
+    *me.OPERATIONS,
     *evidence.OPERATIONS,
     *health.OPERATIONS,
     *documents.operations_of(_document),

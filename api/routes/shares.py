@@ -21,7 +21,7 @@ from api.routes.reading import PURPOSE, PURPOSE_FORM, opener_for_state, told
 from api.routes.staff import EXAMPLE_ID
 from api.shapes import Deed, Text
 from domain import customers, grants, kinds, masks, sharing
-from domain.commands.customer_records import ChangeSharedProfile
+from domain.commands import customer_records as commands
 from domain.customers import Customer
 from domain.errors import Refused
 from domain.grants import Grant
@@ -123,7 +123,11 @@ async def _opened(
         resource_id=customer,
         at_least=at_least,
     )
-    decision = by_grant(await call.services.memory.check(question), grant)
+    memory = call.services.memory
+    decision = by_grant(await memory.check(question), grant)
+    if decision.right is None:  # granted a moment ago, memory may not have it yet
+        question = msgspec.structs.replace(question, consistency="full")
+        decision = by_grant(await memory.check(question), grant)
     looked = await call.work(_look, call, customer, grant)
     state = looked.grant
     if decision.right is not None and state is not None and looked.customer is not None:
@@ -242,7 +246,7 @@ def _change(edge: Edge, call: Call, body: SharedProfileGiven, _at: Instant | Non
         fields += [f"contact.{part}" for part in given]
         edge.wait()
         contact = _contact(call, customer) | given
-    command = ChangeSharedProfile(
+    command = commands.ChangeSharedProfile(
         customer=customer,
         grant=call.id("grant", "grant"),
         fields=tuple(sorted(fields)),

@@ -48,7 +48,7 @@ async def one(call: Call) -> Answered:
     state = await call.work(_state, call, kind, stream, loaded.state, at, unmasked)
     document: dict[str, Any] = {"id": stream, "version": loaded.version, "state": state}
     if kind == "grant":
-        document["agreement"] = await call.work(_agreement, call, loaded.state)
+        document["agreement"] = await call.work(agreement_of, call, loaded.state)
     headers = [
         (b"etag", f'"v{loaded.version}"'.encode()),
         (b"position", str(position).encode()),
@@ -65,7 +65,7 @@ def _state(
     return rendering.state(kind, state, at, show)
 
 
-def _agreement(call: Call, grant: Grant) -> dict[str, Any] | None:
+def agreement_of(call: Call, grant: Grant) -> dict[str, Any] | None:
     """What is to be signed, once the terms of a request or of an open case are approved; else None."""
     case = grant.open_case
     walked = case if case is not None and case.status == "approved" else grant

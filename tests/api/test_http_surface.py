@@ -130,6 +130,7 @@ def test_where_a_person_decides_on_what_they_saw_the_version_is_asked_for() -> N
         "grant.decline",
         "policy.approve",
         "policy.send_back",
+        "customer.change_shared_profile",
     }
 
 

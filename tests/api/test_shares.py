@@ -120,7 +120,8 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 def log_rows(firm: Trade, customer: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(firm.house.database.admin or "") as conn:
+    with psycopg.connect(firm.house.database.auditor) as conn:
+        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (firm.tenant,))
         return conn.execute(
             "SELECT party, purpose, grant_id::text, fields FROM access_log"
             " WHERE kind = 'shared_read' AND stream_id = %s ORDER BY entry_id",
@@ -167,23 +168,24 @@ def test_nothing_is_shown_while_suspended_or_after_it_was_revoked(firm: Trade) -
 
 
 def test_nothing_is_shown_after_the_end(house: House) -> None:
-    """On a given clock: on the thirtieth day it is shown, a moment later it is not."""
+    """On a given clock: in the thirtieth day's last second it is shown, then no more."""
     start = datetime(2027, 3, 1, 9, tzinfo=UTC)
     made = Told(house, start)
     customer = assigned(made, "S-3")
     grant = share(made, customer)
-    end = start + timedelta(days=30)
-    made.pass_to(end - timedelta(seconds=1))
-    assert read(made, customer, grant).status_code == 200
-    made.pass_to(end)
-    refused = read(made, customer, grant)
+    path = f"/v1/grants/{grant}"
+    end = datetime.fromisoformat(made["admin"].get(path).json()["state"]["effects"][0]["ends_at"])
+    since = made.pass_to(end - timedelta(seconds=1))
+    assert read(made, customer, f"{grant}?at_least={since}").status_code == 200
+    since = made.pass_to(end)
+    refused = read(made, customer, f"{grant}?at_least={since}")
     assert code(refused) == (403, "share.not_in_force")
     assert refused.json()["params"]["state"] == "expired"
     assert len(log_rows(made, customer)) == 1
 
 
 class Told(Trade):
-    """A firm whose clock is given, and stands at the last instant told."""
+    """A firm whose clock is given: it stands at the last instant recorded."""
 
     def __init__(self, house: House, at: datetime) -> None:
         self._at = at
@@ -197,15 +199,11 @@ class Told(Trade):
     def first_administrator(self, name: str = "root", **more: Any) -> Caller:
         return super().first_administrator(name, at=self._at, **more)
 
-    def __getitem__(self, name: str) -> Caller:
-        caller = super().__getitem__(name)
-        caller.headers["counterseal-at"] = self._at.isoformat()
-        return caller
-
-    def pass_to(self, at: datetime) -> None:
-        """Let something be recorded at that instant."""
-        self._at = at
-        self["root"].done("/v1/persons", {})
+    def pass_to(self, at: datetime) -> int:
+        """Let something be recorded at that instant, where the clock stands then; return its
+        position.
+        """
+        return self["root"].done("/v1/persons", {}, counterseal_at=at.isoformat())["position"]
 
 
 def test_whoever_has_no_share_sees_what_they_would_see_if_there_were_no_customer(
