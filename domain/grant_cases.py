@@ -73,7 +73,15 @@ def case_expected(grant: Grant, event: CaseEvent) -> bool:
         return case is None and (grant.status in EFFECTIVE or renewable)
     if case is None or case.case != event.case or case.kind != kind_of(event):
         return False
-    return any(isinstance(event, shape) and case.status in states for shape, states in _FROM)
+    if not any(isinstance(event, shape) and case.status in states for shape, states in _FROM):
+        return False
+    match event:
+        case CaseApprovalRetracted():
+            return any(_retracts(event, approval) for approval in case.approvals)
+        case CaseSigned():
+            return all(signature.party != event.party for signature in case.signatures)
+        case _:
+            return True
 
 
 def ended_cases(grant: Grant) -> Grant:

@@ -152,7 +152,7 @@ _FROM: Mapping[type, frozenset[Status]] = {
     GrantRevoked: EFFECTIVE,
     GrantExpired: EFFECTIVE,
     GrantNoted: frozenset(_ORDER) | ENDED,
-    GrantSuperseded: frozenset({"scheduled", "active"}),
+    GrantSuperseded: EFFECTIVE,
     GrantErrorProposed: frozenset(_ORDER) | ENDED - {"entered_in_error"},
     GrantErrorDismissed: frozenset(_ORDER) | ENDED - {"entered_in_error"},
     GrantErrorMarked: frozenset(_ORDER) | ENDED - {"entered_in_error"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,7 +90,13 @@ def body(**changes: Any) -> PolicyBody:
         ),
         verification=Verification(kinds=("callback",), persons=2),
         stages=(
-            Stage("regional", names("regional"), (Group("approver", 2),), lapse_days=10),
+            Stage(
+                "regional",
+                names("regional"),
+                (Group("approver", 2),),
+                lapse_days=10,
+                may_narrow=True,
+            ),
             Stage("legal", names("legal"), (Group("compliance", 1),), lapse_days=5),
         ),
         agreement=TEMPLATE,
@@ -97,6 +104,7 @@ def body(**changes: Any) -> PolicyBody:
         submission_lapse_days=30,
         backdate_days=3,
         provisional_days=7,
+        grace_days=10,
     )
     return replace(usual, **changes)
 
@@ -204,6 +212,13 @@ class World:
             state = evolve(kind, state, event)
             version += 1
         self.streams[stream_id] = Loaded(version, state)
+
+    def again(self) -> World:
+        """Return a world of its own in which as much has happened."""
+        other = copy.copy(self)
+        other.streams = dict(self.streams)
+        other.grant_events = list(self.grant_events)
+        return other
 
     def load(self, kind: str, stream_id: str) -> Loaded:
         return self.streams.get(stream_id, Loaded(0, None))
