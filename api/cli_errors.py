@@ -40,6 +40,22 @@ class Usage(Exception):
         self.params = params
 
 
+class Failure(Exception):
+    """What went wrong, told by whoever knows it best: a code, a sentence in the language spoken.
+
+    `status` is that of the service's answer, None where it gave none.
+    """
+
+    def __init__(
+        self, code: str, sentence: str, exit_code: int, *, status: int | None = None
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sentence = sentence
+        self.exit_code = exit_code
+        self.status = status
+
+
 class Told(NamedTuple):
     """A fault as it is told."""
 
@@ -55,6 +71,8 @@ def told(fault: Exception) -> Told | None:
     """
     if isinstance(fault, Usage):
         return Told(fault.code, _template("usage", fault.code, fault.params) or fault.code, USAGE)
+    if isinstance(fault, Failure):
+        return Told(fault.code, fault.sentence, fault.exit_code)
     name = type(fault).__name__
     code: str = getattr(fault, "code", "")
     if name == "IncompleteSettings":

@@ -1,105 +1,172 @@
-"""`counterseal grant show`: a grant's state, terms and holds, and what happened, line by line."""
+"""`counterseal grant`: grants listed and shown, from a running service or from the databases here.
+
+With a key the service is asked, as those who work with it do; without one the databases of this
+installation are read, as its operator does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from api.cli_acts import VerbGroup
 from api.cli_errors import Usage
-from api.cli_help import Command, Group
+from api.cli_help import Command
 from api.cli_places import Places, claimed, tenant_of
-from api.cli_shown import FINE, Json, document, instant, line, pairs, table
-from api.cli_texts import say, spoken, word
+from api.cli_service import KeyFile, ServiceBook, grant_id, grant_number, has_key, opened, party_ref
+from api.cli_shown import FINE, Json, aside, document, line, pairs, table
+from api.cli_texts import say, word
 
 if TYPE_CHECKING:
-    from domain.grants import Grant
-    from domain.ledger import Ledgers, Recorded
-    from domain.values import Names
+    from api.cli_grant_shown import Book
+    from domain.ledger import Ledgers
 
-COMMON: Final = frozenset(
-    {
-        "at", "by", "on_behalf_of", "reason", "evidence", "imported", "terms", "policy", "case",
-        "number", "grantee", "group", "lapses_at",
-    }
-)  # fmt: skip
-"""Fields that a line of the timeline shows elsewhere or not at all."""
+EVENTS_A_PAGE: Final = 500
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
+    """Add the commands of this file, and a verb for every command on a grant."""
     grant = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    grant.command("list", cls=Command)(grant_list)
     grant.command("show", cls=Command)(grant_show)
-    app.add_typer(grant, name="grant", cls=Group)
+    app.add_typer(grant, name="grant", cls=VerbGroup)
+
+
+def grant_list(
+    *,
+    grantee: Annotated[str | None, typer.Option("--grantee", metavar="PARTY")] = None,
+    status: Annotated[str | None, typer.Option("--status", metavar="STATE")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="ROWS", min=1)] = None,
+    key_file: KeyFile = None,
+    as_json: Json = False,
+) -> int:
+    """List grants page after page: a table for people, one line of JSON a grant for programs."""
+    service = opened(key_file)
+    query = {
+        "grantee": None if grantee is None else party_ref(service, grantee),
+        "status": status,
+        "kind": kind,
+    }
+    book = ServiceBook(service)
+    listed = 0
+    for page in service.pages("/v1/grants", query):
+        rows = page if limit is None else page[: limit - listed]
+        if as_json:
+            for one in rows:
+                line(json.dumps(one, ensure_ascii=False))
+        else:
+            table(None if listed else _headings(), [_row(one, book) for one in rows])
+        listed += len(rows)
+        if limit is not None and listed >= limit:
+            aside(say("grant.cut", limit=limit))
+            return FINE
+    if not listed and not as_json:
+        line(say("grant.none_listed"))
+    return FINE
+
+
+def _headings() -> list[str]:
+    names = ("grant", "list_status", "list_kind", "list_grantee", "list_actions", "list_ends")
+    return [say(f"grant.{name}" if name != "grant" else "duties.grant") for name in names]
+
+
+def _row(one: Mapping[str, Any], book: Book) -> tuple[str, ...]:
+    from api.cli_grant_shown import when
+
+    return (
+        one["number"] or one["grant_id"],
+        word("statuses", one["status"]),
+        one["kind"],
+        book.of(one["grantee"]) if one["grantee"] else "",
+        ", ".join(one["actions"]),
+        when(one["revoked_from"] or one["ends_at"]),
+    )
 
 
 def grant_show(
     grant: Annotated[str, typer.Argument(metavar="NUMBER")],
     *,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="TENANT")] = None,
+    key_file: KeyFile = None,
     as_json: Json = False,
 ) -> int:
     """Show a grant by its number or id; sealed texts stay sealed."""
-    from domain.ledger import Ledgers
-
+    if tenant is None and has_key(key_file):
+        service = opened(key_file)
+        stream = grant_id(service, grant)
+        found = service.get(f"/v1/grants/{stream}").document
+        pages = service.pages(f"/v1/grants/{stream}/events", {"limit": EVENTS_A_PAGE})
+        found["history"] = [one for page in pages for one in page]
+        _shown(found, ServiceBook(service), as_json=as_json)
+        return FINE
     places = Places()
     with places.connection() as conn:
-        found = tenant_of(conn, tenant)
-        stream = _stream(places, conn, found.id, grant)
-    with closing(Ledgers(places.url("database_url"), None, _clock, writers=1)) as ledgers:
-        loaded = ledgers.load(found.id, "grant", stream)
-        if loaded.state is None:
-            raise Usage("grant.unknown", grant=grant)
-        history = ledgers.history(found.id, stream)
-        now = ledgers.now(found.id)
-        if as_json:
-            from api import rendering
+        owner = tenant_of(conn, tenant)
+        stream = _stream(places, conn, owner.id, grant)
+    from domain.ledger import Ledgers
 
-            document(
-                {
-                    "id": stream,
-                    "version": loaded.version,
-                    "state": rendering.state("grant", loaded.state, now),
-                    "history": [rendering.event(one) for one in history],
-                }
-            )
-            return FINE
-        names = _Names(ledgers, found.id)
-        pairs(_state(loaded.state, stream, now, names))
-        line()
-        headings = [say(f"grant.{key}") for key in ("when", "what", "who", "position")]
-        table(headings, [_told(one, names) for one in history])
+    with closing(Ledgers(places.url("database_url"), None, _clock, writers=1)) as ledgers:
+        read = _read(ledgers, owner.id, stream)
+        if read is None:
+            raise Usage("grant.unknown", grant=grant)
+        _shown(read, _LedgerBook(ledgers, owner.id), as_json=as_json)
     return FINE
+
+
+def _shown(found: Mapping[str, Any], book: Book, *, as_json: bool) -> None:
+    from api.cli_grant_shown import agreement_rows, headings, rows_of, timeline
+
+    if as_json:
+        document(found)
+        return
+    pairs(rows_of(found["id"], found["state"], book))
+    if (agreement := found.get("agreement")) is not None:
+        line()
+        pairs(agreement_rows(agreement))
+    line()
+    history: Sequence[Mapping[str, Any]] = found["history"]
+    table(headings(), timeline(history, book))
 
 
 def _clock() -> datetime:
     return datetime.now(UTC)
 
 
+def _read(ledgers: Ledgers, tenant: str, stream: str) -> dict[str, Any] | None:
+    """Return a grant as the doors show it, with its history; None where there is none."""
+    from api import rendering
+
+    loaded = ledgers.load(tenant, "grant", stream)
+    if loaded.state is None:
+        return None
+    return {
+        "id": stream,
+        "version": loaded.version,
+        "state": rendering.state("grant", loaded.state, ledgers.now(tenant)),
+        "history": [rendering.event(one) for one in ledgers.history(tenant, stream)],
+    }
+
+
 def _stream(places: Places, conn: Any, tenant: str, text: str) -> str:
     """Return the stream of a grant by id or readable number. Raises `Usage` `grant.unknown`."""
     from api.ids import is_id
-    from domain import numbers
 
     if is_id(text):
         return text
-    try:
-        number = numbers.parse(text)
-    except numbers.NumberFault as fault:
-        if fault.code == "check":
-            raise Usage("grant.mistyped", grant=text) from None
-        number = text  # imported grants keep the numbers they had
-    found = claimed(places, conn, tenant, "grant_number", number)
+    found = claimed(places, conn, tenant, "grant_number", grant_number(text))
     if found is None:
         raise Usage("grant.unknown", grant=text)
     return found
 
 
-class _Names:
-    """What parties are called: a staff number, a customer's title or number, a service's name."""
+class _LedgerBook:
+    """What the ledger says things are called: a staff number, a customer's title or number."""
 
     def __init__(self, ledgers: Ledgers, tenant: str) -> None:
         self._ledgers = ledgers
@@ -122,118 +189,10 @@ class _Names:
         title = getattr(state, "title", None)
         return f"{word('kinds', kind)} {state.number}" + (f" {title}" if title else "")
 
-    def under(self, grant: Grant) -> tuple[str, list[str]]:
-        """Return what the kind and the actions of a grant are called in its policy's version."""
-        policy = self._ledgers.load(self._tenant, "policy", grant.policy.policy).state
-        version = None if policy is None else policy.versions.get(grant.policy.version)
-        if version is None:
-            return grant.terms.kind, list(grant.terms.actions)
-        body = version.body
-        called = {rule.action: _named(rule.names) for rule in body.actions}
-        actions = [
-            say("grant.action", name=called.get(one, one), action=one)
-            for one in grant.terms.actions
-        ]
-        return _named(body.names), actions
+    def policy(self, policy: str, version: int) -> Mapping[str, Any] | None:
+        """Return the body of a policy's version; None where there is none."""
+        import msgspec
 
-
-def _named(names: Names) -> str:
-    return names.zh if spoken() == "zh" else names.en
-
-
-def _state(grant: Grant, stream: str, now: datetime, names: _Names) -> Iterator[tuple[str, object]]:
-    from domain.grants import status_at
-
-    status = status_at(grant, now)
-    terms = grant.terms
-    yield say("grant.number"), grant.number
-    yield say("grant.id"), stream
-    yield say("grant.status"), word("statuses", status) + _irregular(grant)
-    yield say("grant.grantee"), names.of(grant.grantee) if grant.grantee else ""
-    kind, actions = names.under(grant)
-    version = grant.policy.version
-    yield say("grant.kind"), say("grant.under", name=kind, kind=terms.kind, version=version)
-    yield say("grant.actions"), say("grant.comma").join(actions)
-    yield (
-        say("grant.scope"),
-        "\n".join(
-            f"{dimension}: {', '.join(patterns)}" for dimension, patterns in terms.scope.items()
-        ),
-    )
-    yield say("grant.term"), _term(grant)
-    if status in (
-        "submitted",
-        "information_requested",
-        "verifying",
-        "pending_approval",
-        "approved",
-    ):
-        yield say("grant.lapses"), grant.lapses_at
-    yield say("grant.holds"), "\n".join(_holds(grant)) or say("grant.none")
-    if grant.revocation is not None:
-        origin = word("origins", grant.revocation.origin)
-        yield say("grant.revocation"), f"{origin}, {instant(grant.revocation.at)}"
-    if grant.revoked_from is not None:
-        yield say("grant.revoked_from"), grant.revoked_from
-
-
-def _irregular(grant: Grant) -> str:
-    return f" ({say('grant.irregular')})" if grant.irregular else ""
-
-
-def _term(grant: Grant) -> str:
-    from domain.grant_states import ends_of, starts_of
-
-    term = grant.terms.term
-    starts, ends, days = term.starts_at, term.ends_at, term.days
-    if grant.effects:
-        starts, ends = starts_of(grant), ends_of(grant)
-    if starts is None:
-        return say("grant.days", days=days or "?")
-    return say("grant.from_until", start=instant(starts), end=instant(ends) or say("grant.open"))
-
-
-def _holds(grant: Grant) -> Iterator[str]:
-    for hold in grant.holds:
-        if hold.until is None:
-            text = say("grant.hold", hold=hold.id, since=instant(hold.from_))
-            if hold.confirm_by is not None:
-                text += " " + say("grant.provisional", until=instant(hold.confirm_by))
-            yield text
-
-
-def _told(one: Recorded, names: _Names) -> tuple[object, str, str, int]:
-    """Return a line of the timeline: when it happened, what, who, at which position."""
-    event = one.event
-    what = word("events", one.type)
-    details = say("grant.comma").join(
-        say("grant.field", name=name, value=value) for name, value in _details(event)
-    )
-    who = names.of(event.by.ref)
-    if event.on_behalf_of is not None:
-        who = say("grant.for", who=who, principal=names.of(event.on_behalf_of.ref))
-    if details:
-        what = say("grant.line", what=what, details=details)
-    return event.at, what, who, one.position
-
-
-def _details(event: Any) -> Iterator[tuple[str, str]]:
-    """Codes, instants and ids of an event; a sealed text shows as what it is."""
-    from domain.sealing import Sealed
-
-    for name in event.__struct_fields__:
-        value = getattr(event, name)
-        if name in COMMON or value is None or value == "":
-            continue
-        called = word("fields", name)
-        if isinstance(value, Sealed):
-            yield called, say("grant.sealed")
-        elif isinstance(value, datetime):
-            yield called, instant(value)
-        elif name == "digest":
-            yield called, f"{value[:12]}…"
-        else:
-            yield called, word("values", str(value))
-    reason = event.reason
-    if reason is not None:
-        yield say("grant.reason"), reason.code or say("grant.sealed")
+        state = self._ledgers.load(self._tenant, "policy", policy).state
+        known = None if state is None else state.versions.get(version)
+        return None if known is None else msgspec.to_builtins(known.body, str_keys=True)

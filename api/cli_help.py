@@ -28,8 +28,12 @@ class Group(TyperGroup):
         return page(self, ctx)
 
 
-def page(command: Any, ctx: Any) -> str:
-    """Return the help page of a command or a group."""
+Section = tuple[str, list[tuple[str, str]]]
+"""A heading, by its key in the texts, and what stands below it in two columns."""
+
+
+def page(command: Any, ctx: Any, *more: Section) -> str:
+    """Return the help page of a command or a group; `more` stands behind its arguments."""
     path = path_of(ctx)
     known = cli_texts.texts()["commands"][path or "counterseal"]
     usage = " ".join([ctx.command_path, *_usage(command)])
@@ -40,6 +44,7 @@ def page(command: Any, ctx: Any) -> str:
     for heading, rows in (
         ("help.commands", list(_commands(command, path))),
         ("help.arguments", arguments),
+        *more,
         ("help.options", options),
     ):
         if rows:

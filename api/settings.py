@@ -69,6 +69,12 @@ class Settings(BaseSettings):
         default="info", validation_alias="COUNTERSEAL_LOG_LEVEL"
     )
 
+    # What the command line of those who work with a running service needs, and nothing else.
+    service_url: str | None = Field(default=None, validation_alias="COUNTERSEAL_URL")
+    api_key: SecretStr | None = Field(default=None, validation_alias="COUNTERSEAL_KEY")
+    api_key_file: Path | None = Field(default=None, validation_alias="COUNTERSEAL_KEY_FILE")
+    answer_seconds: float = Field(default=40.0, gt=0, validation_alias="COUNTERSEAL_ANSWER_SECONDS")
+
     # Limits of the doors; what the ledger and the read models bound stands beside them.
     body_bytes: int = Field(default=512 * 1024, ge=1024, validation_alias="COUNTERSEAL_BODY_BYTES")
     deadline_seconds: float = Field(
