@@ -138,9 +138,9 @@ def the_main_way(walk: Walk) -> None:
 def the_other_ways(walk: Walk) -> None:
     """Refused to go on by each who may: verifier, approver, requester, party; or forgotten."""
     c1, now = Party("customer", "c1"), walk.mirror.world.now
-    share, trademark = terms("share", now), terms("trademark", now)
+    loan, trademark = terms("loan", now), terms("trademark", now)
     for number in range(2, 5):
-        walk("request", "req1", new=f"g{number}", grantee=c1, terms=share)
+        walk("request", "req1", new=f"g{number}", grantee=c1, terms=loan)
     walk("fail", "ver1", grant="g2", kind="call_back", reason=True)
     walk("check", "ver1", grant="g3", kind="call_back")
     walk("reject", "app1", grant="g3", reason=True)
@@ -148,7 +148,7 @@ def the_other_ways(walk: Walk) -> None:
     walk("request", "req1", new="g5", grantee=c1, terms=trademark)
     walk("approve", "app1", grant="g5", stage="legal")
     walk("decline", member("m2"), grant="g5", party="grantee")
-    walk("request", "req1", new="g6", grantee=c1, terms=share)
+    walk("request", "req1", new="g6", grantee=c1, terms=loan)
     walk.wait(days=21)
     assert walk.mirror.world.grants["g6"].status(walk.mirror.world.now) == "lapsed"
 
@@ -209,7 +209,7 @@ def customers(walk: Walk) -> None:
     walk("register_customer", "req1", new="c4", form="organization", number="c4")
     shown = {"kind": "extract", "channel": "register", "passed": True, "document": True}
     walk("identify", "ver1", **c4, **shown, ends=None)
-    walk("confirm", "ver1", **c4, kind="share")
+    walk("confirm", "ver1", **c4, kind="loan")
     walk("change_profile", "req1", **c4)
     walk("grade", "com1", **c4, grade="A")
     walk("propose_correction", "req1", **c4, new="k1", title="another")
@@ -234,7 +234,7 @@ def customers(walk: Walk) -> None:
 def test_a_guard_taken_away_does_not_go_unseen(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Control: without the rule of separate hands the two disagree at the first breach of it."""
     c1, now = Party("customer", "c1"), walk.mirror.world.now
-    walk("request", "all", new="g1", grantee=c1, terms=terms("share", now))
+    walk("request", "all", new="g1", grantee=c1, terms=terms("loan", now))
     refused = walk.mirror.say("check", staff("all"), grant="g1", kind="call_back")
     assert refused.refusals == {"duties.not_separate"}
     monkeypatch.setattr("domain.duties.is_fresh", lambda *_: True)

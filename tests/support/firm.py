@@ -117,8 +117,8 @@ _DEALERSHIP = _policy(
     backdate_days=3,
     revocation_persons=2,
 )
-_SHARE = _policy(
-    "share",
+_LOAN = _policy(
+    "loan",
     ("territory",),
     {"read": False, "glance": True},
     verification={"kinds": ["call_back"], "persons": 1},
@@ -136,17 +136,17 @@ _TRADEMARK = _policy(
 )
 _SAMPLE = _policy("sample", ("territory",), {"show": True})
 
-COUNTED: Final = ("share", "trademark")
+COUNTED: Final = ("loan", "trademark")
 """Kinds whose terms are so many days."""
 
-BODIES: Final = {one["kind"]: one for one in (_DEALERSHIP, _SHARE, _TRADEMARK, _SAMPLE)}
+BODIES: Final = {one["kind"]: one for one in (_DEALERSHIP, _LOAN, _TRADEMARK, _SAMPLE)}
 """Kind -> the body of its first version."""
 
 VARIANTS: Final = {
-    "share": (
-        _SHARE | {"stages": [], "no_approval_needed": True},
-        _SHARE | {"stages": []},
-        _SHARE | {"stages": [_stage("team", 10, ("approver", 9, ()))]},
+    "loan": (
+        _LOAN | {"stages": [], "no_approval_needed": True},
+        _LOAN | {"stages": []},
+        _LOAN | {"stages": [_stage("team", 10, ("approver", 9, ()))]},
     ),
     "sample": (_SAMPLE | {"dimensions": ["moon"]}, _SAMPLE | {"revocation_persons": 2}, _SAMPLE),
 }
@@ -154,7 +154,7 @@ VARIANTS: Final = {
 
 ASKED: Final = {
     "dealership": (("sell",), {"territory": ("CN/31",), "product": ("tea",)}),
-    "share": (("read",), {"territory": ("CN/31/0115",)}),
+    "loan": (("read",), {"territory": ("CN/31/0115",)}),
     "trademark": (("print",), {"product": ("*",)}),
     "sample": (("show",), {"territory": ("CN",)}),
 }

@@ -109,9 +109,9 @@ def catalogue(marking: Marking, trade: Trade) -> None:
     say(admin, "/v1/catalogue/points", point | {"names": NAMES})
     say(admin, "/v1/catalogue/points/names", point | {"names": {"zh": "线上", "en": "Online"}})
     say(admin, "/v1/catalogue/points/end", point)
-    drafted = say(admin, "/v1/policies", {"body": POLICY | {"kind": "share"}})
+    drafted = say(admin, "/v1/policies", {"body": POLICY | {"kind": "loan"}})
     path = f"/v1/policies/{drafted['id']}/versions/1"
-    say(admin, f"{path}/body", {"body": POLICY | {"kind": "share", "longest_days": 9}})
+    say(admin, f"{path}/body", {"body": POLICY | {"kind": "loan", "longest_days": 9}})
     for deed in ("sending-back", "approval"):
         seen = f'"v{say(admin, f"{path}/submission")["version"]}"'
         say(compliance, f"{path}/{deed}", if_match=seen)

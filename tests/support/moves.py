@@ -340,7 +340,7 @@ class Moves:
         return self.said(verb, None, **given)
 
     def on_a_policy(self) -> Said:
-        """Policies of `share` and `sample` get new versions; the others stay as they are."""
+        """Policies of `loan` and `sample` get new versions; the others stay as they are."""
         world, kind = self.world, self.some(sorted(VARIANTS))
         versions = world.policies[kind].versions
         number = self.some(range(len(versions), 0, -1))
