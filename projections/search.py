@@ -32,8 +32,10 @@ MAX_POINTS: Final = 8_192
 CHUNK: Final = 256
 """Candidates that are read together."""
 
-SUBJECT_KINDS: Final = frozenset({"customer", "staff"})
-"""Whose parties have streams, so that they can be enumerated."""
+PARTIES: Final = frozenset({"customer", "staff"})
+"""Kinds of subjects that have streams; teams are points, and nobody else is ever given anything."""
+
+TEAM: Final = "team"
 
 Conn = psycopg.Connection[Any]
 
@@ -60,26 +62,29 @@ def subjects(
     `check.bad_id`, `tenant.unknown`, `position.not_reached`.
     """
     require_ids(replace(question, subject=kind))
-    prefix = f"{kind}:"
+    prefix, tenant = f"{kind}:", UUID(question.tenant)
     point = (f"{question.resource_type}/{question.resource_id}",)
     asked = (question.action, question.resource_type)
+    everywhere = _ranges((ANY,))
 
     with _snapshot(conn, question) as position:
 
         def look(behind: str, size: int) -> tuple[Sequence[str], str | None]:
-            if kind not in SUBJECT_KINDS or "\0" in question.action:  # which no database can hold
+            if kind == TEAM:
+                place = (tenant, TEAM, *everywhere, behind, size, question.as_of)
+                return _full(_row(conn, _POINTS, place)[0], size)
+            if kind not in PARTIES or "\0" in question.action:  # which no database can hold
                 return (), None
-            parameters = (
-                UUID(question.tenant), kind, *asked, prefix + behind, size, question.as_of
-            )  # fmt: skip
-            refs, last = _row(conn, _SUBJECTS, parameters)
-            return refs, None if last is None else last.removeprefix(prefix)
+            place = (tenant, kind, *asked, prefix + behind, size, question.as_of)
+            refs, last = _row(conn, _SUBJECTS, place)
+            ids = [ref.removeprefix(prefix) for ref in refs]
+            return ids, None if last is None else last.removeprefix(prefix)
 
-        def allowed(refs: Sequence[str]) -> Iterable[str]:
-            found = _load(conn, question, refs, point)
-            for ref in refs:
-                if decide_from(found, replace(question, subject=ref), now).allowed:
-                    yield ref.removeprefix(prefix)
+        def allowed(ids: Sequence[str]) -> Iterable[str]:
+            found = _load(conn, question, [prefix + one for one in ids], point)
+            for one in ids:
+                if decide_from(found, replace(question, subject=prefix + one), now).allowed:
+                    yield one
 
         return Found(*_walk(look, allowed, after, limit, MAX_SUBJECTS), position)
 
@@ -107,7 +112,7 @@ def resources(conn: Conn, question: Question, *, after: str, limit: int, now: In
             if dimension == "staff":
                 (ids,) = _row(conn, _STAFF, (tenant, behind, size, question.as_of))
                 paths = sorted({*paths, *ids})[:size]
-            return paths, paths[-1] if len(paths) == size else None
+            return _full(paths, size)
 
         def allowed(paths: Sequence[str]) -> Iterable[str]:
             found = _load(conn, question, (), [f"{dimension}/{path}" for path in paths])
@@ -170,6 +175,11 @@ def _walk(
             return found, None
         behind = last
     return found, behind
+
+
+def _full(keys: Sequence[str], size: int) -> tuple[Sequence[str], str | None]:
+    """Return candidates with the key behind which more may follow, None where they were fewer."""
+    return keys, keys[-1] if len(keys) == size else None
 
 
 @contextmanager

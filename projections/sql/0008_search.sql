@@ -7,7 +7,7 @@
 -- so that the table keeps one index: beside a second one a plan made before the table was ever analysed takes the wrong one.
 ALTER TABLE points ALTER COLUMN path TYPE text COLLATE "C";
 
--- Parties of one kind behind another one, in the order of their refs, who may have a right to do p_action on a
+-- Customers or staff members behind another one, in the order of their refs, who may have a right to do p_action on a
 -- p_dimension by what was known at a position (NULL: now): grantees of such a permission, and whoever may have rights
 -- that were given to others: parties merged, and members of teams.
 --
@@ -57,10 +57,16 @@ BEGIN
                            AND a.into_party > v_last AND a.into_party < v_end
                        ORDER BY a.tenant_id, a.generation, a.into_party LIMIT 1);
         END IF;
-        v_last := least(v_grantee, v_merged, v_into);
+        IF v_member <= v_last THEN
+            v_member := (SELECT m.party FROM memberships m
+                         WHERE m.tenant_id = p_tenant AND m.generation = v_standings
+                             AND m.party > v_last AND m.party < v_end
+                         ORDER BY m.tenant_id, m.generation, m.party LIMIT 1);
+        END IF;
+        v_last := least(v_grantee, v_merged, v_into, v_member);
         EXIT WHEN v_last IS NULL;
         o_last := v_last;
-        v_candidate := v_last IN (v_merged, v_into) IS TRUE OR EXISTS (
+        v_candidate := v_last IN (v_merged, v_into, v_member) IS TRUE OR EXISTS (
             SELECT 1 FROM permissions p
             WHERE p.tenant_id = p_tenant AND p.generation = v_permissions AND p.grantee = v_last
                 AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
