@@ -28,6 +28,7 @@ from tests.support.doors import Caller, opened
 from tests.support.ledger import new_id
 from tests.support.marking import Grants, Marking, catalogue, customers, people
 from tests.support.marks import Search
+from tests.support.sharing import share
 from tests.support.text_fields import text_fields, texts
 from tests.support.trade import Trade
 
@@ -96,6 +97,7 @@ def marked(
         grants = Grants(marking, trade, customer, member)
         grants.ended_before()
         grants.ended_after()
+        share(marking, trade, customer)
         refused(marking, trade)
         malformed(marking, trade, customer)
         failing(marking, trade, customer)

@@ -12,44 +12,9 @@ import pytest
 from domain.values import Party
 from tests.support.doors import ALL, Caller, House
 from tests.support.ledger import new_id
+from tests.support.sharing import SHARE
 from tests.support.trade import BECAUSE, Trade
 
-TEMPLATE: dict[str, Any] = {
-    "id": "after-sales",
-    "names": {"zh": "售后", "en": "After-sales"},
-    "fields": {
-        "title": "read",
-        "uscc": "masked",
-        "contact.name": "masked",
-        "contact.phone": "edit",
-        "contact.email": "none",
-        "address": "masked",
-        "grade": "masked",
-    },
-    "purposes": ["repair", "recall"],
-    "longest_days": 30,
-}
-SHARE: dict[str, Any] = {
-    "kind": "share",
-    "names": {"zh": "客户分享", "en": "Sharing a customer"},
-    "dimensions": ["customer"],
-    "actions": [
-        {"action": "read", "names": {"zh": "查看", "en": "Read"}},
-        {"action": "edit", "names": {"zh": "变更", "en": "Edit"}},
-    ],
-    "stages": [
-        {
-            "id": "first",
-            "names": {"zh": "审批", "en": "Approval"},
-            "groups": [{"role": "approver", "number": 1}],
-        }
-    ],
-    "longest_days": 90,
-    "verification": None,
-    "agreement": None,
-    "starts": "on_approval",
-    "templates": [TEMPLATE],
-}
 CONTACT = {"name": "王小明", "phone": "13812341234", "email": "wang@example.com"}
 REPAIR = {"counterseal_purpose": "repair"}
 
