@@ -31,7 +31,7 @@ def cases(_: str, course: Course, grant: Grant) -> list[dict[str, Any]]:
             "closed_at": one.closed_at,
             "over_at": one.closed_at or _over_at(grant, case, one),
             "checks": one.checks,
-            "approvals": one.approvals,
+            "approvals": len(one.approvals),
             "imported": one.imported,
         }
         for case, one in course.cases.items()

@@ -23,12 +23,14 @@ from domain.events.grant import (
 from domain.events.grant_cases import (
     CaseApprovalRetracted,
     CaseChecked,
+    CaseEvent,
     CaseLapsed,
     CaseOpened,
     CaseStageApproved,
 )
+from domain.folding import hands_of
 from domain.grant_cases import kind_of
-from domain.grant_states import OPEN, Grant
+from domain.grant_states import OPEN, Approval, Grant
 from domain.values import Instant, PolicyRef
 from projections.tasks import waiting
 
@@ -48,7 +50,7 @@ class CaseCourse(msgspec.Struct, frozen=True):
     opened_at: Instant
     closed_at: Instant | None = None
     checks: int = 0
-    approvals: int = 0
+    approvals: tuple[Approval, ...] = ()
     imported: bool = False
 
 
@@ -110,37 +112,33 @@ def _begun(cases: Cases, event: Event, after: Grant) -> Cases:
 
 def _handled(cases: Cases, event: Event, after: Grant) -> Cases:
     """Count the checks and approvals that stand."""
-    if event.imported is not None and event.imported.inferred:
-        return cases
-    match event:
-        case GrantChecked() | GrantStageApproved() | GrantApprovalRetracted():
-            case = after.case
-        case GrantInformationProvided(terms=terms) if terms is not None:
-            case = after.case
-        case CaseChecked() | CaseStageApproved() | CaseApprovalRetracted():
-            case = event.case
-        case _:
-            return cases
+    inferred = event.imported is not None and event.imported.inferred
+    case = event.case if isinstance(event, CaseEvent) else after.case
     found = cases.get(case)
     if found is None:
         return cases  # imported: of this case nothing was told before
     match event:
-        case GrantChecked() | CaseChecked():
+        case GrantChecked() | CaseChecked() if not inferred:
             counted = replace(found, checks=found.checks + 1)
-        case GrantStageApproved() | CaseStageApproved():
-            counted = replace(found, approvals=found.approvals + 1)
-        case GrantInformationProvided():
-            counted = replace(found, checks=0, approvals=0)
+        case GrantStageApproved() | CaseStageApproved() if not inferred:
+            given = Approval(event.stage, event.group, hands_of(event))
+            counted = replace(found, approvals=(*found.approvals, given))
+        case GrantInformationProvided(terms=terms) if terms is not None:
+            counted = replace(found, checks=0, approvals=())
+        case GrantApprovalRetracted() | CaseApprovalRetracted():
+            standing = _standing(after, case)
+            left = tuple(one for one in found.approvals if one in standing)
+            counted = replace(found, approvals=left)
         case _:
-            counted = replace(found, approvals=min(found.approvals, _standing(after, case)))
+            return cases
     return {**cases, case: counted}
 
 
-def _standing(grant: Grant, case: str) -> int:
-    """Return how many approvals of a case stand in the state."""
+def _standing(grant: Grant, case: str) -> tuple[Approval, ...]:
+    """Return the approvals of a case that stand in the state."""
     if case == grant.case:
-        return len(grant.approvals)
-    return len(grant.open_case.approvals) if grant.open_case is not None else 0
+        return grant.approvals
+    return grant.open_case.approvals if grant.open_case is not None else ()
 
 
 def _closed(cases: Cases, event: Event, after: Grant) -> Cases:
