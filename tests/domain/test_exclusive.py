@@ -15,22 +15,27 @@ from domain.commands.cases import (
     WithdrawCase,
 )
 from domain.commands.grants import (
-    ApproveStage,
     AskInformation,
     ProvideInformation,
     RejectGrant,
     SignGrant,
     WithdrawGrant,
 )
-from domain.commands.imports import IMPORTER, Facts, RecordImported
 from domain.commands.supervision import ResumeGrant
 from domain.errors import Refused
-from domain.events.exclusion import ExclusionReserved, Reservation
-from domain.events.grant import GrantActivated, GrantRequested
-from domain.events.policy import PolicyBody
-from domain.exclusions import evolve, exclusion_stream, taken
+from domain.exclusions import taken
 from domain.terms import agreement_digest
-from domain.values import Imported, PolicyRef, Term, Terms
+from domain.values import Term
+from tests.domain.exclusive_story import (
+    GUARD,
+    IN_PUDONG,
+    approving,
+    both_asked,
+    exclusive,
+    one_taken,
+    one_taken_at_once,
+    refused,
+)
 from tests.domain.grant_family import (
     SIGNED,
     Family,
@@ -40,44 +45,7 @@ from tests.domain.grant_family import (
     somewhere,
     staged,
 )
-from tests.domain.grant_world import DAY, ENDS, HOUR, T0, WHY, member, staff
-
-GUARD = exclusion_stream("dealership")
-IN_PUDONG = somewhere("CN/31/0115", "tea/green")
-
-
-def exclusive(**changes: Any) -> PolicyBody:
-    return staged(**{"exclusive": True, **changes})
-
-
-def approving(grant: str, by: str = "carl") -> dict[str, Any]:
-    return {"command": ApproveStage(grant_id=grant, stage="only"), "by": by}
-
-
-def one_taken(policy: PolicyBody | None = None, **changes: Any) -> Family:
-    """The shop has `one`: tea in Shanghai, from T0 until ENDS."""
-    world = Family(policy or exclusive())
-    world.request("one", **changes)
-    world.approve("one")
-    world.now += HOUR
-    return world
-
-
-def both_asked(policy: PolicyBody | None = None, **other: Any) -> Family:
-    """`one` and `other` wait for their approval."""
-    world = Family(policy or exclusive())
-    world.request("one")
-    world.request("other", **{"grantee": "north", "scope": IN_PUDONG, **other})
-    world.now += HOUR
-    return world
-
-
-def refused(world: Family, command: Any, by: Any) -> Any:
-    """Return what the overlap is told to be."""
-    found = world.no(command, by=by)
-    assert found.code == "grant.exclusive_overlap"
-    return found.params
-
+from tests.domain.grant_world import DAY, ENDS, HOUR, T0, WHY
 
 # --- the refusal ----------------------------------------------------------------------------------
 
@@ -239,14 +207,6 @@ def test_what_was_narrowed_is_free_where_it_was_left() -> None:
     assert refused(world, asked("third", "north"), "ann")["grant"] == "one"
 
 
-def one_taken_at_once(**changes: Any) -> Family:
-    """The same under a policy without stages, which may be passed on."""
-    world = Family(easy(exclusive=True))
-    world.request("one", **changes)
-    world.now += HOUR
-    return world
-
-
 def test_who_was_approved_may_sign_until_the_last_moment() -> None:
     """Its term starts with the signature: what the latest possible one would take is taken."""
     policy = exclusive(agreement=SIGNED, starts="on_signature")
@@ -351,85 +311,3 @@ def test_two_grants_passed_on_from_one_exclude_each_other() -> None:
     world.request("child", grantee="north", parent="one")
     sibling = asked("sibling", "south", parent="one")
     assert refused(world, sibling, "ann")["grant"] == "child"
-
-
-# --- the guard ------------------------------------------------------------------------------------
-
-
-def test_what_is_given_is_written_down_where_everyone_who_gives_more_reads() -> None:
-    world = both_asked()
-    (*_, event) = world.run(ApproveStage(grant_id="one", stage="only"), by="carl", reason=WHY)
-    assert isinstance(event, ExclusionReserved)
-    assert event.grant == "one"
-    assert event.reservations == (Reservation(somewhere("CN/31"), world.now, ENDS),)
-    assert (event.by, event.reason, event.evidence) == (staff("carl"), None, ())
-    assert world.reads[GUARD] == 0
-    assert world.streams[GUARD].version == 1
-    world.no(**approving("other"))
-
-
-def test_a_stage_before_the_last_takes_nothing() -> None:
-    (stage,) = staged().stages
-    world = both_asked(exclusive(stages=(stage, replace(stage, id="last"))))
-    assert world.approve("one")
-    assert world.approve("other")
-    assert GUARD not in world.streams
-
-
-def test_what_is_over_leaves_the_guard_in_time() -> None:
-    state = evolve(None, reserved("g-1-aa", T0 + DAY))
-    state = evolve(state, reserved("g-2-aa", T0 + 9 * DAY, at=T0 + DAY - timedelta(microseconds=1)))
-    assert taken(state).keys() == {"g-1-aa", "g-2-aa"}
-    state = evolve(state, reserved("g-3-aa", None, at=T0 + DAY))
-    assert taken(state).keys() == {"g-2-aa", "g-3-aa"}
-    state = evolve(
-        state, ExclusionReserved(at=T0 + DAY, by=staff("x"), grant="g-2-aa", reservations=())
-    )
-    assert taken(state).keys() == {"g-3-aa"}
-
-
-def reserved(grant: str, ends_at: Any, at: Any = T0) -> ExclusionReserved:
-    some = (Reservation(somewhere(), T0, ends_at),)
-    return ExclusionReserved(at=at, by=staff("carl"), grant=grant, reservations=some)
-
-
-def imported(number: str, customer: str, policy: str = "dealership") -> Facts:
-    """A grant from before the ledger, in effect."""
-    known: dict[str, Any] = {"at": T0 - 9 * DAY, "by": staff("ann")}
-    terms = Terms("dealership", ("sell",), somewhere(), Term(T0 - 9 * DAY, ENDS))
-    request = GrantRequested(
-        **known,
-        number=number,
-        case="c",
-        grantee=f"customer:{customer}",
-        terms=terms,
-        policy=PolicyRef(policy, 1),
-        imported=Imported("old.csv", 1),
-    )
-    active = GrantActivated(
-        **known, starts_at=T0 - 9 * DAY, ends_at=ENDS, imported=Imported("old.csv", 1)
-    )
-    return Facts("grant", number, (request, active))
-
-
-def test_what_is_taken_over_from_before_counts_and_is_never_refused() -> None:
-    world = Family(exclusive())
-    world.run(RecordImported(facts=(imported("old-1", "shop"),)), by=IMPORTER)
-    world.run(RecordImported(facts=(imported("old-2", "north"),)), by=IMPORTER)
-    assert taken(world.streams[GUARD].state).keys() == {"old-1", "old-2"}
-    assert refused(world, asked("other", "south"), "ann")["grant"] == "old-1"
-    world.suspend("old-1")
-    assert world.run(ResumeGrant(grant_id="old-1", hold="h1"), by="dora", reason=WHY)
-
-
-@pytest.mark.parametrize("policy", ["", "dealership"])
-def test_what_is_taken_over_under_no_exclusive_policy_has_no_guard(policy: str) -> None:
-    world = Family(staged())
-    world.run(RecordImported(facts=(imported("old-1", "shop", policy),)), by=IMPORTER)
-    assert GUARD not in world.streams
-
-
-def test_a_member_is_told_as_staff_are() -> None:
-    world = one_taken()
-    nora = member("nora", "customer:north")
-    assert refused(world, asked("other", "north"), nora)["number"] == "G-one"
