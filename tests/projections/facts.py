@@ -108,9 +108,14 @@ def merge(ledgers: Ledgers, tenant: str, ref: str, into: str, at: float) -> Outc
     )
 
 
-def terms(scope: Scope, actions: Sequence[str] = ("sell",), kind: str = "dealership") -> Terms:
+def terms(
+    scope: Scope,
+    actions: Sequence[str] = ("sell",),
+    kind: str = "dealership",
+    parent: str | None = None,
+) -> Terms:
     """Terms of these actions and this scope; the term of effect is the scheduling event's."""
-    return Terms(kind, tuple(actions), scope, Term())
+    return Terms(kind, tuple(actions), scope, Term(), parent=parent)
 
 
 def granted(
@@ -122,10 +127,11 @@ def granted(
     until: float | None = 1000,
     number: str = "G1",
     actions: Sequence[str] = ("sell",),
+    parent: str | None = None,
     at: float = 0,
 ) -> tuple[Event, ...]:
     """The events of a grant from the request to effect."""
-    asked = terms(scope, actions)
+    asked = terms(scope, actions, parent=parent)
     ends_at = None if until is None else day(until)
     known: dict[str, Any] = {"at": day(at), "by": BY, "imported": FACT}
     return (

@@ -31,6 +31,7 @@ class Log:
         self.recorded_at = day(10)
         self.rows: dict[str, list[PermissionRow]] = {ANN: [row()]}
         self.merges: list[Any] = []
+        self.members: list[Any] = []
         self.points: dict[str, dict[str, str]] = {}
         self.quarantined: dict[str, int] = {}
         self.touched: dict[int, list[str]] = {}
@@ -79,11 +80,9 @@ class Log:
         self.loads.append(list(subjects))
         if self.down:
             raise psycopg.OperationalError("down")
-        rows = Rows(
-            [one for rows in self.rows.values() for one in rows],
-            [stands(party) for party in self.rows],
-            list(self.merges),
-        )
+        every = [one for rows in self.rows.values() for one in rows]
+        standings = [stands(party) for party in self.rows]
+        rows = Rows(every, standings, list(self.merges), every, list(self.members))
         attributes: Mapping[str, Mapping[str, str]] = {
             key: self.points.get(key, {}) for key in points
         }

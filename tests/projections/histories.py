@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from domain.events import Event
+from domain.events.catalogue import PointEnded
 from domain.events.customer import (
     CustomerBlocked,
     CustomerConfirmed,
@@ -29,13 +30,19 @@ from domain.events.grant import (
     GrantSuspended,
     GrantSuspensionConfirmed,
 )
-from domain.events.staff import StaffAppointed, StaffDeactivated, StaffLevelChanged
+from domain.events.staff import (
+    StaffAppointed,
+    StaffDeactivated,
+    StaffLevelChanged,
+    StaffTeamChanged,
+)
 from tests.projections import facts
 from tests.projections.facts import BY, FACT, START
 from tests.support.ledger import new_id
 
 TERRITORIES = ["CN/11", "CN/31", "CN/31/0101", "CN/31/0115", "CN/44"]
 PRODUCTS = ["tea", "tea/green", "tea/black", "cup"]
+TEAMS = ["sales", "sales/east", "sales/east/shanghai", "service"]
 PATTERNS = {
     "territory": ["CN", "CN/31", "CN/31/0115", "CN/44", "*"],
     "product": ["tea", "tea/green", "*"],
@@ -58,12 +65,18 @@ class World:
         self.customers: dict[str, dict[str, Any]] = {}
         self.staff: dict[str, bool] = {}
         self.grants: dict[str, dict[str, Any]] = {}
+        self._wide: list[str] = []
+        self._teams = list(TEAMS)
+        self._promised = [new_id() for _ in range(2)]
+        """Ids of grants that others name as their parent before they exist."""
 
     def commands(self, number: int) -> Iterator[list[One]]:
         """Yield so many commands, each of one to three facts."""
         yield [
-            ("catalogue", self._tenant, facts.dimension(name)) for name in ("territory", "product")
+            ("catalogue", self._tenant, facts.dimension(name))
+            for name in ("territory", "product", "team")
         ]
+        yield [("catalogue", self._tenant, facts.point("team", path)) for path in TEAMS]
         yield [
             (
                 "catalogue",
@@ -83,8 +96,8 @@ class World:
         self._now += timedelta(hours=self._random.randint(1, 72))
         self.moments.append(self._now)
         what = self._random.choices(
-            [self._customer, self._stand, self._staff, self._grant, self._supervise],
-            [2, 3, 1, 3, 6],
+            [self._customer, self._stand, self._staff, self._team, self._grant, self._supervise],
+            [2, 3, 1, 2, 4, 6],
         )[0]
         return what()
 
@@ -150,26 +163,53 @@ class World:
         self.staff[ref] = False
         return [("staff", ref, StaffDeactivated(**known))]
 
-    def _grant(self) -> list[One]:
-        grantees = [f"customer:{ref}" for ref in self.customers] + [
-            f"staff:{ref}" for ref in self.staff
-        ]
-        if not grantees:
+    def _team(self) -> list[One]:
+        known = self._known()
+        working = [ref for ref, works in self.staff.items() if works]
+        if self._random.random() < 0.1 and self._teams:
+            path = self._teams.pop(self._random.randrange(len(self._teams)))
+            ended = PointEnded(dimension="team", path=path, ends_at=self._later(20), **known)
+            return [("catalogue", self._tenant, ended)]
+        if not working:
             return []
-        grant_id = new_id()
+        team = self._random.choice([*TEAMS, *TEAMS, None])
+        changed = StaffTeamChanged(team=team, **known)
+        return [("staff", self._random.choice(working), changed)]
+
+    def _parent(self) -> str | None:
+        """A grant to rest on, of whatever state and scope; seldom one that is not there yet."""
+        if not self._wide or self._random.random() < 0.4:
+            return None
+        if self._promised and self._random.random() < 0.1:
+            return self._random.choice(self._promised)
+        return self._random.choice(self._wide if self._random.random() < 0.8 else list(self.grants))
+
+    def _grant(self) -> list[One]:
+        grantees = (
+            [f"customer:{ref}" for ref in self.customers]
+            + [f"staff:{ref}" for ref in self.staff]
+            + [f"team:{path}" for path in TEAMS]
+        )
+        parent = self._parent()
+        promised = bool(self._promised) and self._random.random() < 0.1
+        grant_id = self._promised.pop() if promised else new_id()
         scope = {name: (self._random.choice(patterns),) for name, patterns in PATTERNS.items()}
         if self._random.random() < 0.3:
             del scope["product"]
+        actions = self._random.sample(["sell", "show"], self._random.randint(1, 2))
+        wide = not self._wide or self._random.random() < 0.3
+        if wide:  # something that much can rest on
+            grantees = grantees[-len(TEAMS) - 1 :]
+            scope, actions = {"territory": ("*",)}, ["sell", "show"]
+            self._wide.append(grant_id)
+            parent = parent if self._random.random() < 0.3 else None
         events = facts.granted(
-            self._random.choice(grantees),
-            self._policy,
-            scope,
-            actions=self._random.sample(["sell", "show"], self._random.randint(1, 2)),
+            self._random.choice(grantees), self._policy, scope, actions=actions, parent=parent
         )
         starts = self._now if self._random.random() < 0.6 else self._later(20)
         ends = (
             None
-            if self._random.random() < 0.2
+            if wide or self._random.random() < 0.2
             else starts + timedelta(days=self._random.randint(1, 60))
         )
         self.moments += [starts, *([] if ends is None else [ends])]

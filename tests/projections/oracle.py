@@ -13,6 +13,9 @@ from uuid import UUID
 import psycopg
 
 FAR = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
+LONG_AGO = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+DEEPEST = 8
+"""So many grants may stand above one another over the one that is asked about."""
 
 
 class Fact(NamedTuple):
@@ -56,6 +59,8 @@ class Oracle:
     def stands(self, party: str, at: datetime) -> bool:
         """Tell whether a party is in standing, as the one it was merged into from then on."""
         kind, _, stream = party.partition(":")
+        if kind == "team":
+            return self._point_stands("team", stream, at)
         facts = self._of(kind, stream)
         if kind == "staff":
             acts = ("appointed", "deactivated")
@@ -80,16 +85,61 @@ class Oracle:
                 return found
             found |= more
 
+    def teams(self, party: str, at: datetime) -> set[str]:
+        """Return the team someone belongs to and all above it, as parties, while they stand."""
+        kind, _, stream = party.partition(":")
+        acts = {"appointed": None, "deactivated": None, "team_changed": "team"}
+        team: str | None = None
+        for fact in self._of(kind, stream) if kind == "staff" else ():
+            if fact.happened in acts and _time(fact.data["at"]) <= at:
+                team = fact.data.get(acts[fact.happened] or "")
+        if team is None or not self.stands(party, at):
+            return set()
+        parts = team.split("/")
+        return {"team:" + "/".join(parts[: n + 1]) for n in range(len(parts))}
+
     def allows(self, subject: str, action: str, point: dict[str, str], at: datetime) -> bool:
-        """Tell whether some grant of the subject allows it."""
-        subjects = self.same(subject)
+        """Tell whether some grant of the subject, or of its teams, allows it."""
+        subjects = self.same(subject) | self.teams(subject, at)
+        forced = self.grants_in_force(at)
         return any(
-            told["grantee"] in subjects
-            and self.stands(told["grantee"], at)
-            and action in told["terms"]["actions"]
-            and _covers(told["terms"]["scope"], point)
-            for told in self.grants_in_force(at).values()
+            told["grantee"] in subjects and self._backed(grant, forced, action, point, at)
+            for grant, told in forced.items()
         )
+
+    def _backed(
+        self,
+        grant: str | None,
+        forced: dict[str, dict[str, Any]],
+        action: str,
+        point: dict[str, str],
+        at: datetime,
+    ) -> bool:
+        """Tell whether a grant and all above it allow it."""
+        for _ in range(DEEPEST + 1):
+            told = forced.get(grant or "")
+            if told is None or not (
+                self.stands(told["grantee"], at)
+                and action in told["terms"]["actions"]
+                and _covers(told["terms"]["scope"], point)
+            ):
+                return False
+            grant = told["terms"].get("parent")
+            if grant is None:
+                return True
+        return False
+
+    def _point_stands(self, dimension: str, path: str, at: datetime) -> bool:
+        begins, ends = None, FAR
+        for fact in self._facts:
+            if (fact.data.get("dimension"), fact.data.get("path")) != (dimension, path):
+                continue
+            if fact.happened == "point_added":
+                begins = LONG_AGO if fact.data.get("from") is None else _time(fact.data["from"])
+                ends = _time(fact.data.get("until"))
+            if fact.happened == "point_ended":
+                ends = _time(fact.data["ends_at"])
+        return begins is not None and begins <= at < ends
 
     def attributes(self, dimension: str, path: str) -> dict[str, str]:
         """Return what the catalogue says of a point."""

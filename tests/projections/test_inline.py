@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from domain.ledger import Ledgers
+from projections.checks import Explanation
 from tests.projections import facts
 from tests.projections.conftest import Asker
 from tests.projections.facts import Record
@@ -88,6 +89,52 @@ def test_checks_answer_what_the_events_say_now_and_as_of_any_position(
         )
         answers.add(expected)
     assert answers == {True, False}
+
+
+@pytest.mark.parametrize("seed", [8, 9, 10])
+def test_checks_of_what_was_passed_on_and_of_teams_answer_what_the_events_say(
+    ledgers: Ledgers, tenant: str, service: psycopg.Connection[Any], ask: Asker, seed: int
+) -> None:
+    """Each grant that has one above, or was given to a team, is asked for where it might allow."""
+    world = tell(ledgers, tenant, seed, 100)
+    log = read(service, tenant)
+    chosen = random.Random(seed)
+    moments = around(world.moments)
+    seen: set[str] = set()
+    for _ in range(200):
+        known = chosen.choice([None, chosen.randint(len(log) // 2, len(log))])
+        at = chosen.choice(moments)
+        oracle = Oracle(log, known or len(log))
+        told = [one for _, one in sorted(oracle.grants_in_force(at).items())]
+        passed_on = [one for one in told if one["terms"].get("parent")]
+        of_teams = [one for one in told if one["grantee"].startswith("team:")]
+        told = passed_on if chosen.random() < 0.8 else of_teams
+        if not told:
+            continue
+        grant = chosen.choice(told)
+        subject = grant["grantee"]
+        members = [f"staff:{ref}" for ref in world.staff if oracle.teams(f"staff:{ref}", at)]
+        if subject.startswith("team:") and members:
+            subject = chosen.choice([subject, *members])
+        path, action = chosen.choice(TERRITORIES), chosen.choice(grant["terms"]["actions"])
+        said = {"product": chosen.choice(["tea", "tea/green"])}
+        expected = oracle.allows(subject, action, said | {"territory": path}, at)
+        decision = ask.decision(
+            subject, action=action, resource_id=path, properties=said, at=at, as_of=known
+        )
+        why = decision.explanation()
+        assert decision.allowed == expected, (subject, action, path, at, known, why)
+        seen.add(_sort(why, subject, decision.allowed))
+    assert {"passed on", "fails above", "of the team", "of the own team"} <= seen
+
+
+def _sort(why: Explanation, subject: str, allowed: bool) -> str:
+    """What an answer rested on, so that the test can tell it met all of it."""
+    if why.chain:
+        return "passed on" if allowed else "fails above"
+    if allowed and subject.startswith("team:"):
+        return "of the team"
+    return "of the own team" if allowed and subject.startswith("staff:") else "else"
 
 
 def rows_in_force(
