@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
 
+from api.documents import FOLDER
 from api.routes.authzen_batch import MAX_EVALUATIONS
 from tests.support.doors import Caller, House
 from tests.support.ledger import new_id
@@ -287,3 +290,18 @@ def test_a_batch_is_decided_in_one_gathering(
 def test_as_many_items_as_one_request_may_have_are_answered(asker: Caller, dealer: str) -> None:
     body = evaluation(dealer) | {"evaluations": [{}] * MAX_EVALUATIONS}
     assert asked(asker, body) == body_of(*[YES] * MAX_EVALUATIONS)
+
+
+@pytest.mark.parametrize("name", ["api.md", "api.zh-CN.md"])
+def test_the_documents_example_is_answered_as_the_document_says(
+    asker: Caller, dealer: str, name: str
+) -> None:
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    (example,) = re.findall(r'```json\n(\{"subject".*?"evaluations".*?)```', text, re.DOTALL)
+    body = json.loads(example)
+    body["subject"]["id"] = dealer
+    first, second = asker.ask(EVALUATIONS, body).json()["evaluations"]
+    assert first["decision"] is False
+    assert first["context"]["error"].keys() == {"status", "code", "pointer", "message"}
+    assert first["context"]["error"]["pointer"] == "/resource/id"
+    assert second == {"decision": True}
