@@ -77,6 +77,19 @@ Ref = Annotated[
 ]
 """Who may be acted for or granted to: `customer:<id>` or `staff:<id>`."""
 
+Grantee = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=PATH_CHARACTERS + 5,
+        pattern=(
+            r"^(?:(?:customer|staff):[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+            rf"|team:(?![\s\S]*[{_UNSEEN}*])[\s\S]*\S)(?![\s\S])"
+        ),
+        examples=["customer:01900000-0000-7000-8000-000000000000", "team:after-sales"],
+    ),
+]
+"""Who may be given a grant: `customer:<id>`, `staff:<id>`, or `team:<path>` of the catalogue."""
+
 When = Annotated[datetime, msgspec.Meta(tz=True, examples=["2026-11-01T00:00:00Z"])]
 """An RFC 3339 instant with its zone."""
 

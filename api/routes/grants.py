@@ -11,7 +11,7 @@ from api.routes.commands import CommandOperation, Made, Make
 from api.routes.customers import Channel, policy_of
 from api.routes.operations import Call
 from api.routes.staff import EXAMPLE_ID
-from api.shapes import Code, Deed, Id, Path, Ref, Sha256, TermGiven, Text
+from api.shapes import Code, Deed, Grantee, Id, Path, Sha256, TermGiven, Text
 from domain.commands import grants as commands
 from domain.passing_on import MAX_CHAIN
 from domain.scopes import MAX_DIMENSIONS, MAX_PATTERNS
@@ -34,7 +34,7 @@ class GrantGiven(Deed, frozen=True, kw_only=True):
     `template` and `purpose` are a share's: which fields of the customers, and for what.
     """
 
-    grantee: Ref
+    grantee: Grantee
     kind: Code
     actions: Actions
     scope: ScopeGiven

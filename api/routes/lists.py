@@ -23,7 +23,7 @@ from api.routes.questions import (
     page,
     reached,
 )
-from api.shapes import Code, Line, Ref
+from api.shapes import Code, Grantee, Line
 from domain.errors import Refused
 from projections import queries
 from projections.queries import Page
@@ -34,7 +34,7 @@ READERS: Final = ("audit:read",)
 class GrantList(ListQuestion, frozen=True, kw_only=True):
     """Grants in the order of their making. `status` is as recorded."""
 
-    grantee: Ref | None = None
+    grantee: Grantee | None = None
     status: Code | None = None
     kind: Code | None = None
     number: Line | None = None

@@ -28,6 +28,7 @@ from domain.grants import Grant
 from domain.policies import Policy
 from domain.sealing import Sealed
 from domain.sharing import Share
+from domain.teams import TEAM
 from domain.values import Instant
 from projections.checks import Decision, decide
 from projections.checks import Question as Asked
@@ -136,7 +137,7 @@ async def _opened(
             return Opened(share, state.number, looked.version, looked.customer, decision)
     if (
         state is not None
-        and state.grantee in decision.material.subject.parties
+        and _is_grantee(decision, state.grantee)
         and customer in state.terms.scope.get(kinds.CUSTOMER, ())
     ):
         status = grants.status_at(state, decision.at)
@@ -151,6 +152,15 @@ def _look(call: Call, customer: str, grant: str) -> Looked:
     policy = None if state is None else ledgers.load(tenant, "policy", state.policy.policy).state
     record = ledgers.load(tenant, "customer", customer)
     return Looked(state, policy, record.version, record.state)
+
+
+def _is_grantee(decision: Decision, grantee: str) -> bool:
+    """Tell whether the subject is who was given it, or belongs to that team at that instant."""
+    kind, _, team = grantee.partition(":")
+    if kind != TEAM:
+        return grantee == decision.question.subject
+    windows = decision.material.subject.member.get(team, ())
+    return any(begin <= decision.at < until for begin, until in windows)
 
 
 def by_grant(decision: Decision, grant: str) -> Decision:

@@ -116,6 +116,28 @@ def test_a_share_shows_exactly_the_fields_of_its_template_and_every_read_is_logg
     assert log_rows(firm, customer) == [row, row]
 
 
+def test_a_team_shares_a_customer_with_another_whose_members_see_it_while_they_belong(
+    firm: Trade,
+) -> None:
+    """Sales share with after-sales for thirty days: whoever is of the team then, sees."""
+    teams = {"dimension": "team", "names": {"zh": "团队", "en": "Team"}}
+    firm["admin"].done("/v1/catalogue/dimensions", teams)
+    for path in ("after-sales", "after-sales/east", "warehouse"):
+        firm["admin"].done("/v1/catalogue/points", teams | {"path": path})
+    customer = assigned(firm, "S-20")
+    firm.appoint("fitter", "requester")
+    fitter = f"/v1/staff/{firm.staff['fitter']}/team"
+    firm["root"].done(fitter, {"team": "after-sales/east"})
+    grant = share(firm, customer, grantee="team:after-sales")
+    assert read(firm, customer, grant, "fitter").json()["fields"]["contact.name"]["value"] == "王*"
+    assert code(read(firm, customer, grant, "service")) == (404, "share.unknown")
+    firm["root"].done(fitter, {"team": "warehouse"})
+    assert code(read(firm, customer, grant, "fitter")) == (404, "share.unknown")
+    firm["root"].done(fitter, {"team": "after-sales"})
+    assert read(firm, customer, grant, "fitter").status_code == 200
+    assert len(log_rows(firm, customer)) == 2
+
+
 def test_nothing_is_shown_while_suspended_or_after_it_was_revoked(firm: Trade) -> None:
     customer = assigned(firm, "S-2")
     grant = share(firm, customer)
