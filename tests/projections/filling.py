@@ -7,12 +7,13 @@ from typing import Any
 import psycopg
 
 MANY = 4_000
+CHAINED = 3
 EVERY = 40
 """MANY / EVERY rows share a value of each filter."""
 
 TABLES = (
-    "permissions", "standings", "aliases", "points", "batches", "grants", "customers", "policies",
-    "staff", "hands",
+    "permissions", "standings", "aliases", "points", "memberships", "batches", "grants",
+    "customers", "policies", "staff", "hands",
 )  # fmt: skip
 
 _TERRITORY = '{"territory": ["CN"], "product": ["tea"]}'
@@ -23,6 +24,7 @@ _SAID = {
     "standings": "1, 'customer:' || to_id(i), '2026-01-01Z', '2030-01-01Z', 1, NULL",
     "points": "1, 'territory', 'CN/' || i, '-infinity', 'infinity', 5, NULL, '{}',"
     """ '{"product": "tea"}'""",
+    "memberships": "1, 'staff:' || to_id(i), 'sales/' || i, '2026-01-01Z', '2030-01-01Z', 1, NULL",
     "batches": "100 + i, 1, '2026-01-01Z'::timestamptz + i * interval '1 s', '', '', '{}'",
     "grants": "1, to_id(i), 1, i, '2026-01-01Z', 'G' || i, 'customer:' || i %% %(e)s,"
     " 'kind' || i %% %(e)s, 'status' || i %% %(e)s, 1, '{sell}', '{}', '', 1, 'c', NULL, NULL,"
@@ -43,8 +45,10 @@ _SAID = {
 def fill(conn: psycopg.Connection[Any], tenant: str) -> None:
     """Fill the tables, MANY rows each, as a superuser; no statistics are taken.
 
-    Every second customer was merged into the next one. The log goes from position 101 to 100 +
-    MANY.
+    Every second customer was merged into the next one. Below the grant of each customer there are
+    `CHAINED` more, each passed on from the one above: grant 100,000 * level + i, given to a
+    customer of the same number. Each staff member belongs to a team of its own, which was given one
+    grant from the bottom of a chain. The log goes from position 101 to 100 + MANY.
     """
     given = {"t": tenant, "n": MANY, "e": EVERY}
     conn.execute(
@@ -61,4 +65,20 @@ def fill(conn: psycopg.Connection[Any], tenant: str) -> None:
         " '2026-02-01Z', 5, NULL FROM generate_series(1, %(n)s, 2) i",
         given,
     )
+    for level in range(1, CHAINED + 1):
+        _pass_on(conn, given, 100_000 * level, "customer:' || to_id(%(grant)s + i)")
+    _pass_on(conn, given, 100_000 * (CHAINED + 1), "team:sales/' || i")
     conn.execute("UPDATE ledgers SET position = 100 + %(n)s WHERE tenant_id = %(t)s", given)
+
+
+def _pass_on(
+    conn: psycopg.Connection[Any], given: dict[str, Any], grant: int, grantee: str
+) -> None:
+    """Pass on each of the grants 100,000 below `grant` once; `grantee` is the rest of a literal."""
+    conn.execute(
+        "INSERT INTO permissions SELECT %(t)s, 1, to_id(%(grant)s + i), 1, '2026-01-01Z',"  # pyright: ignore[reportArgumentType]
+        f" '2030-01-01Z', 10, NULL, '{grantee}, 'G' || i, 'dealership', '{{sell}}',"
+        f" '{_TERRITORY}', to_id(0), 1, to_id(%(grant)s - 100000 + i)::text, '[]'"
+        " FROM generate_series(1, %(n)s) i",
+        {**given, "grant": grant},
+    )

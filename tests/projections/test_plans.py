@@ -22,7 +22,7 @@ from projections.duty_breaches import breaches
 from projections.inline import InlineTables
 from tests.projections import facts
 from tests.projections.conftest import FOLDS
-from tests.projections.filling import MANY, TABLES, fill
+from tests.projections.filling import CHAINED, MANY, TABLES, fill
 from tests.support import cluster
 from tests.support.ledger import clock, make_ledgers, make_tenant
 from tests.support.owner import superuser
@@ -94,18 +94,57 @@ def test_a_check_touches_the_subjects_own_rows_now_and_as_of_any_position(
     assert rows <= 30 + 25 * subjects
 
 
+def staff(number: int) -> str:
+    return f"staff:00000000-0000-7000-8000-{number:012x}"
+
+
+@pytest.mark.parametrize("as_of", [None, 50])
+@pytest.mark.parametrize("subjects", [1, 20])
+@pytest.mark.parametrize("of_teams", [False, True])
+def test_a_check_of_what_was_passed_on_touches_the_rows_of_its_own_chain(
+    conn: Conn,
+    filled: tuple[Database, str],
+    as_of: int | None,
+    subjects: int,
+    of_teams: bool,
+) -> None:
+    _, tenant = filled
+    numbers = range(3, 2 * subjects + 3, 2)  # the top one's grantee was merged into another
+    asked = [staff(n) if of_teams else party(100_000 * CHAINED + n) for n in numbers]
+    points = [f"territory/CN/{n}" for n in numbers]
+    parameters = check_parameters(tenant, asked, points, as_of)
+
+    def ask() -> None:
+        row = conn.cursor(binary=True).execute(CHECK, parameters).fetchone()
+        found = check_rows.loaded(row, asked, points)
+        for one in found.subjects.values():
+            assert len(one.rights) == 1
+            assert len(one.above) == CHAINED + of_teams
+            assert not one.missing
+
+    scans, rows = touched(conn, ask)
+    assert scans == 0
+    assert rows <= 60 + 75 * subjects
+
+
 def test_a_plan_made_while_the_tables_were_empty_is_no_worse(run_directory: Path) -> None:
     made = cluster.new_database(run_directory)
     try:
         tenant = make_tenant(made, FOLDS)
         parameters = check_parameters(tenant, [party(3)], ["territory/CN/3"], None)
         with psycopg.connect(made.service, autocommit=True) as conn, superuser(made) as owner:
+            below = party(100_000 * CHAINED + 3)
+            chained = check_parameters(tenant, [below, staff(3)], ["territory/CN/3"], None)
             for _ in range(3):
                 conn.execute(CHECK, parameters, prepare=True).fetchone()
+                conn.execute(CHECK, chained, prepare=True).fetchone()
             fill(owner, tenant)
             scans, rows = touched(conn, lambda: conn.execute(CHECK, parameters).fetchone())
             assert scans == 0
             assert rows <= 55
+            scans, rows = touched(conn, lambda: conn.execute(CHECK, chained).fetchone())
+            assert scans == 0
+            assert rows <= 210
     finally:
         assert made.admin is not None
         cluster.drop(made.admin, made.name)
