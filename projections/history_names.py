@@ -44,12 +44,13 @@ class Names(NamedTuple):
 
 NOBODY: Final = Names({}, {}, {}, {}, {})
 
-# The ids go in as one array and each is probed once, whatever the planner believes of the tables.
+# The ids go in as one array, each is probed once. An equality inside would leave the planner free
+# to walk any index of a table it knows nothing of; an order has to come from the one on this key.
 _PROBE: Final = (
-    "SELECT u.id::text, {columns} FROM unnest(%s::uuid[]) AS u(id) CROSS JOIN LATERAL (SELECT *"
+    "SELECT u.id::text, {columns} FROM unnest(%s::uuid[]) AS u(id) JOIN LATERAL (SELECT *"
     " FROM {table} t WHERE t.tenant_id = current_tenant() AND t.generation = (SELECT generation"
     " FROM generations WHERE tenant_id = current_tenant() AND projection = '{table}' AND live)"
-    " AND t.{key} = {id} ORDER BY t.{key} LIMIT 1) f"
+    " AND t.{key} >= {id} ORDER BY t.{key} LIMIT 1) f ON f.{key} = {id}"
 )
 _STAFF: Final = _PROBE.format(table="staff", key="staff_id", columns="f.number", id="u.id")
 _PERSONS: Final = _PROBE.format(table="staff", key="person", columns="f.number", id="u.id::text")

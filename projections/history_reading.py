@@ -184,11 +184,11 @@ class _Look:
         span = (version - NEAR - 1, version - 1) if back else (version + 1, version + NEAR + 1)
         order = "DESC" if back else "ASC"
         found = self._rows(
-            "SELECT e.position, h.case_id FROM events e CROSS JOIN LATERAL (SELECT x.case_id"
+            "SELECT e.position, h.case_id FROM events e JOIN LATERAL (SELECT x.position, x.case_id"
             " FROM history x WHERE x.tenant_id = current_tenant() AND x.generation ="
             " (SELECT generation FROM generations WHERE tenant_id = current_tenant()"
-            " AND projection = 'history' AND live) AND x.position = e.position"
-            " ORDER BY x.position LIMIT 1) h"
+            " AND projection = 'history' AND live) AND x.position >= e.position"
+            " ORDER BY x.position LIMIT 1) h ON h.position = e.position"
             " WHERE e.tenant_id = current_tenant() AND e.stream_id = %s AND e.version"
             f" BETWEEN %s AND %s ORDER BY e.version {order}",
             UUID(self._item["stream_id"]),
@@ -203,13 +203,14 @@ class _Look:
     def caused(self) -> list[int]:
         """The events whose cause it is, as far as the command that made them said so."""
         found = self._rows(
-            "SELECT position FROM history WHERE tenant_id = current_tenant() AND generation ="
-            " (SELECT generation FROM generations WHERE tenant_id = current_tenant()"
-            " AND projection = 'history' AND live) AND causation = %s ORDER BY position LIMIT %s",
+            "SELECT causation, position FROM history WHERE tenant_id = current_tenant()"
+            " AND generation = (SELECT generation FROM generations"
+            " WHERE tenant_id = current_tenant() AND projection = 'history' AND live)"
+            " AND causation >= %s ORDER BY causation, position LIMIT %s",
             self._position,
             NEAR + 1,
         )
-        return [row[0] for row in found]
+        return [position for cause, position in found if cause == self._position]
 
     def naming(self) -> list[int]:
         """Later events of other streams that name its stream, or its case."""

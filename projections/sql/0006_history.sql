@@ -152,7 +152,8 @@ BEGIN
         IF cardinality(p_said) > 0 THEN
             v_steps := v_steps + 1;
             SELECT h.said INTO v_said FROM history h
-                WHERE h.tenant_id = p_tenant AND h.generation = v_generation AND h.position = o_position;
+                WHERE h.tenant_id = p_tenant AND h.generation = v_generation AND h.position >= o_position
+                ORDER BY h.position LIMIT 1;
         END IF;
         IF NOT EXISTS (SELECT 1 FROM unnest(p_said) AS s(part) WHERE strpos(v_said, s.part) = 0) THEN
             o_positions := o_positions || o_position;
@@ -163,7 +164,8 @@ BEGIN
     o_more := true;
 END $$;
 
--- The rows at these positions with their stored events, in the order given; probed one by one.
+-- The rows at these positions with their stored events, in the order given; probed one by one, each from its position
+-- on: an order has to come from the index on positions, an equality might be looked for along any other.
 CREATE FUNCTION read_history(p_tenant uuid, p_positions bigint[])
 RETURNS TABLE ("position" bigint, at timestamptz, recorded_at timestamptz, stream_kind text, stream_id uuid,
                version integer, type text, actor text, on_behalf_of text, persons text[], customers text[],
@@ -184,11 +186,11 @@ BEGIN
                         h.on_behalf_of, h.persons, h.customers, h.grant_id, h.case_id, h.reason, h.command_id,
                         h.causation, h.imported, e.data
         FROM unnest(p_positions) WITH ORDINALITY AS u(pos, place)
-        CROSS JOIN LATERAL (SELECT x.* FROM history x
-                            WHERE x.tenant_id = p_tenant AND x.generation = v_generation AND x.position = u.pos
-                            ORDER BY x.position LIMIT 1) h
-        CROSS JOIN LATERAL (SELECT y.data FROM events y WHERE y.tenant_id = p_tenant AND y.position = u.pos
-                            ORDER BY y.position LIMIT 1) e
+        JOIN LATERAL (SELECT x.* FROM history x
+                      WHERE x.tenant_id = p_tenant AND x.generation = v_generation AND x.position >= u.pos
+                      ORDER BY x.position LIMIT 1) h ON h.position = u.pos
+        JOIN LATERAL (SELECT y.position, y.data FROM events y WHERE y.tenant_id = p_tenant AND y.position >= u.pos
+                      ORDER BY y.position LIMIT 1) e ON e.position = u.pos
         ORDER BY u.place;
 END $$;
 
