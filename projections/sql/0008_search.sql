@@ -8,8 +8,8 @@
 ALTER TABLE points ALTER COLUMN path TYPE text COLLATE "C";
 
 -- Customers or staff members behind another one, in the order of their refs, who may have a right to do p_action on a
--- p_dimension by what was known at a position (NULL: now): grantees of such a permission, and whoever may have rights
--- that were given to others: parties merged, and members of teams.
+-- p_dimension by what was known at a position (NULL: now): grantees of such a permission, members of teams that are or
+-- lie below one, and whoever was merged with another one.
 --
 --   p_examined  how many parties are looked at, at the most
 --   o_last      the last one looked at; NULL where there is none behind it
@@ -66,11 +66,25 @@ BEGIN
         v_last := least(v_grantee, v_merged, v_into, v_member);
         EXIT WHEN v_last IS NULL;
         o_last := v_last;
-        v_candidate := v_last IN (v_merged, v_into, v_member) IS TRUE OR EXISTS (
+        v_candidate := v_last IN (v_merged, v_into) IS TRUE OR EXISTS (
             SELECT 1 FROM permissions p
             WHERE p.tenant_id = p_tenant AND p.generation = v_permissions AND p.grantee = v_last
                 AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
-                AND p_action = ANY (p.actions) AND p.scope ? p_dimension);
+                AND p_action = ANY (p.actions) AND p.scope ? p_dimension)
+        OR v_last = v_member AND EXISTS (
+            SELECT 1
+            FROM (SELECT string_to_array(m.team, '/') AS steps FROM memberships m
+                  WHERE m.tenant_id = p_tenant AND m.generation = v_standings AND m.party = v_last
+                      AND m.known_from <= v_k AND (m.known_to IS NULL OR m.known_to > v_k)
+                  OFFSET 0) m
+            CROSS JOIN LATERAL generate_series(1, cardinality(m.steps)) AS n
+            CROSS JOIN LATERAL (
+                SELECT 1 FROM permissions p
+                WHERE p.tenant_id = p_tenant AND p.generation = v_permissions
+                    AND p.grantee = 'team:' || array_to_string(m.steps[1:n], '/')
+                    AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                    AND p_action = ANY (p.actions) AND p.scope ? p_dimension
+                OFFSET 0) t);
         IF v_candidate THEN
             o_parties := o_parties || v_last;
         END IF;
