@@ -47,12 +47,12 @@ class Field(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """A field that was given: the way to it, what its value is, and the texts that were given."""
+    """A field that was given: the way to it, its type, and its values: texts, or an instant."""
 
     way: tuple[str, ...]
     kind: Any
     many: bool
-    values: tuple[str, ...]
+    values: tuple[Any, ...]
 
     @property
     def name(self) -> str:
@@ -130,7 +130,7 @@ def _form(kind: Any) -> str:
 def parsed(body: type[msgspec.Struct], words: Iterable[tuple[str, str]]) -> list[Leaf]:
     """Return which fields the words give, each once. Nothing is asked of anyone.
 
-    Raises `Usage`: `fields.unknown`, `fields.below`, `fields.repeated`.
+    Raises `Usage`: `fields.unknown`, `fields.below`, `fields.repeated`, `instant.malformed`.
     """
     root = inspect.type_info(body)
     found: dict[tuple[str, ...], Leaf] = {}
@@ -142,6 +142,9 @@ def parsed(body: type[msgspec.Struct], words: Iterable[tuple[str, str]]) -> list
             found[way] = Leaf(way, _bare(kind.item_type), True, (*before, *_items(value)))
         elif way in found:
             raise Usage("fields.repeated", field=name)
+        elif isinstance(kind, inspect.DateTimeType):
+            # Read here: the library would take a bare number for seconds.
+            found[way] = Leaf(way, kind, False, (instant_of(value),))
         else:
             found[way] = Leaf(way, kind, False, (value,))
     return list(found.values())
@@ -183,7 +186,7 @@ def _unknown(body: type[msgspec.Struct], way: tuple[str, ...]) -> Usage:
 def tree_of(leaves: Iterable[Leaf], named: Named) -> dict[str, Any]:
     """Return the fields as a body nests them; parties and grants by what the service knows them by.
 
-    Raises `Usage` `instant.malformed`, and what `named` raises.
+    Raises what `named` raises.
     """
     tree: dict[str, Any] = {}
     for leaf in leaves:
@@ -195,11 +198,9 @@ def tree_of(leaves: Iterable[Leaf], named: Named) -> dict[str, Any]:
     return tree
 
 
-def _value(leaf: Leaf, value: str, named: Named) -> Any:
+def _value(leaf: Leaf, value: Any, named: Named) -> Any:
     if value == STDIN:
         value = sys.stdin.read().rstrip("\n")
-    if isinstance(leaf.kind, inspect.DateTimeType):
-        return instant_of(value)  # the library would take a bare number for seconds
     form = _form(leaf.kind)
     if form == "PARTY" or (form == "ID" and leaf.name in ("parent", "successor")):
         return named(form, value)
