@@ -31,7 +31,7 @@ from domain.grant_guards import (
 )
 from domain.grant_states import EFFECTIVE, OPEN, Approval, Grant, Walked, status_at
 from domain.grants import GrantEvent
-from domain.narrowing import Narrowing, narrowed
+from domain.narrowing import Narrowing, asks_for_less, narrowed
 from domain.stages import (
     counting_approvals,
     eligible_groups,
@@ -173,7 +173,8 @@ def approve(
     `role` says for which group, where the approver could speak for several; `wish` what they leave
     of the terms. Raises `Refused`: `grant.state`, what `approval` raises, `term.evidence_over`.
     """
-    if status_at(grant, setting.at) in SETTLED and has_approved(grant, stage, setting):
+    stands = has_approved(grant, stage, setting) and not asks_for_less(grant.terms, wish)
+    if stands and status_at(grant, setting.at) in SETTLED:
         return []
     require_status(grant, setting.at, ("pending_approval",))
     given = approval(grant, setting, stage=stage, role=role, wish=wish, catalogue=catalogue)

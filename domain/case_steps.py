@@ -51,7 +51,7 @@ from domain.grant_states import (
 )
 from domain.granting import MAX_CHECKS
 from domain.grants import GrantEvent
-from domain.narrowing import Narrowing
+from domain.narrowing import Narrowing, asks_for_less
 from domain.sealing import Sealed
 from domain.stages import counting_approvals, has_approved, open_stage, require_open_stage
 from domain.terms import approved_terms, effect_of
@@ -215,7 +215,7 @@ def approve(
     """
     act = setting.act
     found = require_case(grant, case, act.at, ("pending_approval", "approved"))
-    if has_approved(found, stage, setting):
+    if has_approved(found, stage, setting) and not asks_for_less(found.terms, wish):
         return []
     require_case(grant, case, act.at, ("pending_approval",))
     given = approval(found, setting, stage=stage, role=role, wish=wish, catalogue=catalogue)

@@ -37,7 +37,9 @@ def supersede(
         raise Refused("successor.unknown", grant=successor_id)
     if successor_id == grant_id:
         raise Refused("successor.same", grant=successor_id)
-    if successor.grantee.partition(":")[2] not in setting.grantee.ids:
+    kind, _, grantee_id = successor.grantee.partition(":")
+    merged = kind == setting.grantee.ref.partition(":")[0] and grantee_id in setting.grantee.ids
+    if successor.grantee != setting.grantee.ref and not merged:
         raise Refused("successor.other_grantee", grant=successor_id)
     if successor.terms.kind != grant.terms.kind:
         raise Refused("successor.other_kind", kind=successor.terms.kind)

@@ -29,7 +29,7 @@ from domain.events.grant_cases import (
 from domain.folding import hands_of
 from domain.grant_states import (
     EFFECTIVE,
-    ENDED,
+    OPEN,
     Approval,
     Case,
     CaseEnd,
@@ -176,11 +176,10 @@ def _agreed(grant: Grant, case: Case, event: GrantRenewed | GrantAmended) -> Gra
         policy=case.policy,
         evidence_ends_at=min((one for one in ends if one is not None), default=None),
     )
-    if not renewed or grant.status in ENDED - {"expired"}:
-        return agreed
-    if grant.status == "expired":
+    if grant.status in OPEN or (renewed and grant.status == "expired"):
+        # Only imported history tells of other terms before the first ones took effect.
         held = any(hold.until is None for hold in grant.holds)
-        on = replace(agreed, activated=True, ended_at=None)
+        on = replace(agreed, activated=True, ended_at=None, lapses_at=None)
         return replace(on, status="suspended" if held else "active")
     return agreed
 

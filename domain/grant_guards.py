@@ -69,7 +69,8 @@ def require_evidence(act: Act, body: PolicyBody) -> None:
 
 
 def require_requester(grant: Grant, setting: Setting, member_act: str) -> None:
-    """Refuse whoever neither asked, nor looks after the grantee now, nor acts for it.
+    """Refuse whoever neither asked, for it or for the open case, nor looks after the grantee now,
+    nor acts for it.
 
     Codes: `member.missing`, `role.missing`, `role.not_requester`.
     """
@@ -81,7 +82,8 @@ def require_requester(grant: Grant, setting: Setting, member_act: str) -> None:
         return
     duties.require_role(actor, "requester", setting.at)
     assigned = not set(setting.grantee.ids).isdisjoint(actor.staff.customers)
-    asked = not duties.is_fresh(duties.persons_of(actor), grant.askers, setting.same)
+    askers = grant.askers if grant.open_case is None else grant.askers | grant.open_case.askers
+    asked = not duties.is_fresh(duties.persons_of(actor), askers, setting.same)
     if not (asked or assigned):
         raise Refused("role.not_requester", party=actor.party.ref)
 

@@ -245,7 +245,9 @@ def status_at(grant: Grant, at: Instant) -> Status:
         return "expired"
     if open_holds(grant, at):
         return "suspended"
-    return "active" if starts_at <= at else "scheduled"
+    effect = ruling(grant, at)
+    over = effect is not None and effect.ends_at is not None and effect.ends_at <= at
+    return "scheduled" if at < starts_at or over else "active"
 
 
 def starts_of(grant: Grant) -> Instant | None:

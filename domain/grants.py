@@ -165,7 +165,8 @@ def _told(before: Grant, after: Grant) -> Grant:
     same = after.terms is before.terms and after.policy is before.policy
     if same or len(after.effects) != 1 or after.effects is not before.effects:
         return after
-    effect = replace(after.effects[0], terms=after.terms, policy=after.policy)
+    terms = replace(after.terms, number=after.effects[0].terms.number)
+    effect = replace(after.effects[0], terms=terms, policy=after.policy)
     return replace(after, effects=(effect,))
 
 
@@ -313,11 +314,11 @@ def _provided(grant: Grant, event: GrantInformationProvided, *, odd: bool) -> Gr
 
 
 def _took_effect(grant: Grant, event: GrantScheduled | GrantActivated) -> Grant:
-    effect = Effect(event.starts_at, event.ends_at, grant.terms, grant.policy)
-    if grant.effects:
+    effect = Effect(event.starts_at, event.ends_at, replace(grant.terms, number=1), grant.policy)
+    if grant.effects and grant.effects[0].terms.number == 1:
         effect = replace(effect, terms=grant.effects[0].terms, policy=grant.effects[0].policy)
     activated = grant.activated or isinstance(event, GrantActivated)
-    effects = (effect, *grant.effects[1:])
+    effects = (effect, *(one for one in grant.effects if one.terms.number > 1))
     taken = replace(grant, effects=effects, activated=activated, lapses_at=None)
     if grant.status in ENDED:
         ends = [at for at in (grant.ended_at, grant.revoked_from) if at is not None]

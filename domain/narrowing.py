@@ -34,13 +34,11 @@ def narrowed(
     Raises `Refused`: `stage.may_not_narrow`, `terms.widened` (with the part), `action.*`,
     `scope.*`, `term.empty`, `term.over`.
     """
-    if wish is None:
+    if wish is None or not asks_for_less(terms, wish):
         return None
     actions = terms.actions if wish.actions is None else wish.actions
     scope = terms.scope if wish.scope is None else wish.scope
     term = terms.term if wish.term is None else wish.term
-    if (tuple(sorted(actions)), term) == (terms.actions, terms.term) and scope == terms.scope:
-        return None
     if not stage.may_narrow:
         raise Refused("stage.may_not_narrow", stage=stage.id)
     require_actions(actions, body)
@@ -55,6 +53,16 @@ def narrowed(
     _require_some(term, at)
     less = replace(terms, actions=tuple(sorted(actions)), scope=normal(scope), term=term)
     return None if less == terms else less
+
+
+def asks_for_less(terms: Terms, wish: Narrowing | None) -> bool:
+    """Tell whether the approver would leave other terms than these."""
+    if wish is None:
+        return False
+    actions = terms.actions if wish.actions is None else tuple(sorted(wish.actions))
+    scope = terms.scope if wish.scope is None else wish.scope
+    term = terms.term if wish.term is None else wish.term
+    return (actions, term) != (terms.actions, terms.term) or scope != terms.scope
 
 
 def _shorter(term: Term, asked: Term) -> bool:

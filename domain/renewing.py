@@ -206,8 +206,10 @@ def amended_terms(
         raise Refused("grant.passing_on_too_deep", depth=body.depth)
     if effective_at is not None and effective_at < at:
         raise Refused("amendment.effective_in_past", effective_at=effective_at)
-    if ends_at is not None and ends_at <= max(at, effective_at or at):
-        raise Refused("amendment.after_end", ends_at=ends_at)
+    begin = max(at, effective_at or at, starts_of(grant) or at)
+    over = min((one for one in (ends, ends_at) if one is not None), default=None)
+    if over is not None and over <= begin:
+        raise Refused("amendment.after_end", ends_at=over)
     _require_length(grant, ends_at, body)
     return replace(
         known,

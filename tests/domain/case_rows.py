@@ -69,7 +69,7 @@ def simply(kind: type[GrantCommand], **fields: Any) -> Callable[[World], GrantCo
     return lambda _world: kind(grant_id=GRANT, **fields)
 
 
-def of_case(kind: type[GrantCommand], **fields: Any) -> Callable[[World], GrantCommand]:
+def of_case(kind: type[Any], **fields: Any) -> Callable[[World], GrantCommand]:
     """The command, on the case that the state is about."""
     return lambda world: kind(grant_id=GRANT, case=case_of(world), **fields)
 
