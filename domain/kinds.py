@@ -146,10 +146,10 @@ def template_of(terms: Terms, body: PolicyBody) -> ShareTemplate | None:
 
 
 def require_template(terms: Terms, body: PolicyBody) -> None:
-    """Refuse a share without a template of its policy, or for what, or longer than that allows.
+    """Refuse a share without a template of its policy, or for what that is not for.
 
-    Codes: `share.template_unknown`, `share.purpose_unknown`, `term.too_long`; for other kinds
-    `share.template_unknown` where one is named.
+    Codes: `share.template_unknown`, `share.purpose_unknown`; for other kinds the first where a
+    template or purpose is named.
     """
     if body.kind != SHARE:
         if terms.template is not None or terms.purpose is not None:
@@ -160,12 +160,22 @@ def require_template(terms: Terms, body: PolicyBody) -> None:
         raise Refused("share.template_unknown", template=terms.template, kind=body.kind)
     if terms.purpose not in template.purposes:
         raise Refused("share.purpose_unknown", purpose=terms.purpose, purposes=template.purposes)
-    term, longest = terms.term, template.longest_days
+
+
+def require_template_term(terms: Terms, body: PolicyBody, begin: Instant | None = None) -> None:
+    """Refuse with `term.too_long` what ends later than the template lets it.
+
+    The term counts from `begin`, where that is not its own start: of an amendment, from when the
+    terms that it prolongs took effect.
+    """
+    template = template_of(terms, body)
+    longest = None if template is None else template.longest_days
     if longest is None:
         return
-    asked = timedelta(days=term.days or 0)
-    if term.starts_at is not None and term.ends_at is not None:
-        asked = term.ends_at - term.starts_at
+    term = terms.term
+    asked, since = timedelta(days=term.days or 0), begin or term.starts_at
+    if since is not None and term.ends_at is not None:
+        asked = term.ends_at - since
     if asked > timedelta(days=longest):
         raise Refused("term.too_long", longest_days=longest)
 

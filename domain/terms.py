@@ -12,7 +12,14 @@ from msgspec.structs import replace
 from domain.catalogue import Catalogue, find, point_status_at
 from domain.errors import Refused
 from domain.events.policy import Agreement, PolicyBody
-from domain.kinds import BUILT_IN, SHARE, require_built_in, require_named, require_template
+from domain.kinds import (
+    BUILT_IN,
+    SHARE,
+    require_built_in,
+    require_named,
+    require_template,
+    require_template_term,
+)
 from domain.scopes import ANY, normal, scope_fault
 from domain.values import Instant, Scope, Term, Terms
 
@@ -33,6 +40,7 @@ def require_terms(
     require_scope(terms.scope, body, catalogue, at)
     require_term(terms.term, body, at)
     require_template(terms, body)
+    require_template_term(terms, body)
     return replace(
         terms,
         actions=tuple(sorted(terms.actions)),

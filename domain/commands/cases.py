@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from domain import case_steps, duties, ending, policies, renewing
+from domain import case_steps, duties, ending, kinds, policies, renewing
 from domain.commands.grants import GrantCommand, pinned
 from domain.errors import Refused
+from domain.events.grant_cases import CaseOpened, GrantAmendmentProposed
 from domain.grant_guards import Setting
+from domain.grant_states import ends_of
 from domain.grantees import grantee_of
-from domain.grants import Grant
+from domain.grants import Grant, GrantEvent
 from domain.narrowing import Narrowing
 from domain.renewing import Amendment
 from domain.sealing import Sealed
@@ -53,6 +55,25 @@ class OpenCase(GrantCommand, frozen=True, kw_only=True):
         setting = Setting(version.body, grantee, actor, view.act, view.same_person)
         return setting, PolicyRef(grant.policy.policy, version.number)
 
+    def open(self, view: View, grant: Grant, setting: Setting, events: list[GrantEvent]) -> None:
+        """Hand over what the verb returned, if its terms are what the kind lets this actor ask for.
+
+        Raises `Refused`: what `require_template`, `require_template_term`, `require_sharer` and
+        `require_streams` of `domain.kinds` raise.
+        """
+        for event in events:
+            if isinstance(event, CaseOpened):
+                kinds.require_template(event.terms, setting.body)
+                amended = isinstance(event, GrantAmendmentProposed)
+                if not amended or event.terms.term.ends_at != ends_of(grant):
+                    begin = grant.effects[-1].starts_at if amended and grant.effects else None
+                    kinds.require_template_term(event.terms, setting.body, begin)
+                kinds.require_sharer(
+                    setting.body, event.terms, grant.grantee, setting.actor, view.at
+                )
+                kinds.require_streams(view, event.terms.scope)
+        self.happen(view, events)
+
 
 class RequestRenewal(OpenCase, frozen=True, kw_only=True):
     """Ask that it goes on after its end: until `term.ends_at`, or for `term.days`."""
@@ -71,7 +92,7 @@ class RequestRenewal(OpenCase, frozen=True, kw_only=True):
             term=self.term,
             channel=self.channel,
         )
-        self.happen(view, events)
+        self.open(view, grant, setting, events)
 
 
 class ProposeAmendment(OpenCase, frozen=True, kw_only=True):
@@ -96,7 +117,7 @@ class ProposeAmendment(OpenCase, frozen=True, kw_only=True):
             effective_at=self.effective_at,
             channel=self.channel,
         )
-        self.happen(view, events)
+        self.open(view, grant, setting, events)
 
 
 class CheckCase(CaseCommand, frozen=True, kw_only=True):

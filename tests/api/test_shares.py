@@ -255,6 +255,31 @@ def test_a_share_is_asked_for_as_its_template_says_by_whoever_looks_after_the_cu
     assert code(ask(firm, customer, **changes)) == expected
 
 
+def test_a_share_is_widened_by_whoever_looks_after_the_customers_too_and_within_the_template(
+    firm: Trade, customer: str
+) -> None:
+    foreign = assigned(firm, "S-12", to="other")
+    own = assigned(firm, "S-13")
+    grant = share(firm, customer, term={"days": 20})
+    path = f"/v1/grants/{grant}/amendments"
+
+    def widen(*customers: str) -> httpx.Response:
+        return firm["sales"].post(path, {"scope": {"customer": customers}})
+
+    assert code(widen(customer, foreign)) == (403, "share.not_assigned")
+    assert code(widen("*")) == (422, "share.customers_named")
+    starts = firm["admin"].get(f"/v1/grants/{grant}").json()["state"]["effects"][0]["starts_at"]
+    late = (datetime.fromisoformat(starts) + timedelta(days=31)).isoformat()
+    assert code(firm["sales"].post(path, {"ends_at": late})) == (422, "term.too_long")
+    asked = widen(customer, own)
+    assert asked.status_code in (200, 201), asked.text
+    assert code(read(firm, own, grant)) == (404, "share.unknown")
+    case = asked.json()["events"][0]["fields"]["case"]
+    done = f"/v1/grants/{grant}/cases/{case}/approvals"
+    firm["approver"].done(done, {"stage": "first"}, if_match=asked.headers["etag"])
+    assert read(firm, own, grant).status_code == 200
+
+
 def test_compliance_may_share_any_customer_there_is(firm: Trade) -> None:
     customer = assigned(firm, "S-8", to="other")
     firm.appoint("officer", "compliance", "requester")
