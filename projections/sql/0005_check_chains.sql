@@ -231,6 +231,7 @@ DECLARE
     v_others text[] := '{}';
     v_grants text[] := '{}';
     v_id CONSTANT text := '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$';
+    v_plain boolean := array_to_string(p_subjects || p_points, E'\n') !~ '(^|\n)(staff:|team:|customer/)';
     v_live integer[] := live_generations(p_tenant);
     v_merged text[];
     v_teams text[];
@@ -245,100 +246,158 @@ BEGIN
         v_permissions := v_live[1];
         v_standings := v_live[2];
         v_points := v_live[3];
-        SELECT l.position, nullif(l.recorded_at, '-infinity'), l.clock, live_generations(p_tenant),
-               (SELECT array_agg((
-                           SELECT split_part(e.type, '.', 1) = split_part(k.party, ':', 1) AND e.position <= v_k
-                           FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = k.id
-                           ORDER BY e.version LIMIT 1) IS TRUE ORDER BY k.place)
-                FROM unnest(p_subjects, p_ids) WITH ORDINALITY AS k(party, id, place)),
-               own.rows, above.rows, own.parents || above.parents, above.holders || merged.beyond,
-               (SELECT json_agg(json_build_array(asked.party, nullif(r.valid_from, '-infinity'),
-                           nullif(r.valid_to, 'infinity')))
-                FROM unnest(v_parties || v_others) AS asked(party) CROSS JOIN LATERAL (
-                    (SELECT s.valid_from, s.valid_to FROM standings s
-                     WHERE s.tenant_id = p_tenant AND s.generation = v_standings AND s.party = asked.party
-                         AND s.known_from <= v_k AND (s.known_to IS NULL OR s.known_to > v_k)
-                     OFFSET 0)
-                    UNION ALL
-                    (SELECT p.valid_from, p.valid_to FROM points p
-                     WHERE asked.party LIKE 'team:%' AND p.tenant_id = p_tenant AND p.generation = v_points
-                         AND p.dimension = 'team' AND p.path = substr(asked.party, 6)
-                         AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
-                     OFFSET 0)) r),
-               merged.edges, merged.more, member.rows, member.teams,
-               (SELECT json_agg(json_build_array(asked.point, r.attributes))
-                FROM unnest(p_points) AS asked(point) CROSS JOIN LATERAL (
-                    (SELECT p.attributes FROM points p
-                     WHERE p.tenant_id = p_tenant AND p.generation = v_points
-                         AND p.dimension = split_part(asked.point, '/', 1)
-                         AND p.path = substr(asked.point, strpos(asked.point, '/') + 1)
-                         AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
-                     OFFSET 0)
-                    UNION ALL
-                    (SELECT p.attributes FROM points p
-                     WHERE asked.point LIKE 'customer/%' AND p.tenant_id = p_tenant AND p.generation = v_points
-                         AND p.dimension = asked.point
-                         AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
-                     OFFSET 0)) r),
-               (SELECT json_object_agg(q.stream_id, q.position) FROM quarantined q WHERE q.tenant_id = p_tenant)
-            INTO o_position, o_recorded_at, o_clock, o_generations, o_known, o_permissions, o_above, v_parents,
-                 v_holders, o_standings, o_aliases, v_merged, o_members, v_teams, o_points, o_quarantined
-            FROM ledgers l
-            CROSS JOIN LATERAL (
-                SELECT json_agg(json_build_array(r.grantee, r.grant_id, r.number, r.kind, r.actions, r.scope,
-                           r.terms_number, r.valid_from, nullif(r.valid_to, 'infinity'), r.policy_id, r.policy_version,
-                           (SELECT e.type LIKE 'policy.%' AND e.position <= v_k
-                            FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = r.policy_id
-                            ORDER BY e.version LIMIT 1) IS TRUE,
-                           r.parent, r.stops, r.known_from)) AS rows,
-                       array_agg(r.parent) FILTER (WHERE r.parent <> ALL (v_grants) AND r.parent ~ v_id) AS parents
-                FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
-                    SELECT p.* FROM permissions p
-                    WHERE p.tenant_id = p_tenant AND p.generation = v_permissions AND p.grantee = asked.party
-                        AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
-                    ORDER BY p.known_from OFFSET 0) r) own
-            CROSS JOIN LATERAL (
-                SELECT json_agg(json_build_array(r.grantee, r.grant_id, r.number, r.kind, r.actions, r.scope,
-                           r.terms_number, r.valid_from, nullif(r.valid_to, 'infinity'), r.policy_id, r.policy_version,
-                           (SELECT e.type LIKE 'policy.%' AND e.position <= v_k
-                            FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = r.policy_id
-                            ORDER BY e.version LIMIT 1) IS TRUE,
-                           r.parent, r.stops, r.known_from)) AS rows,
-                       array_agg(r.parent) FILTER (WHERE r.parent <> ALL (v_grants) AND r.parent ~ v_id) AS parents,
-                       array_agg(r.grantee) FILTER (WHERE r.grantee <> ALL (v_parties || v_others)) AS holders
-                FROM unnest(v_grants) AS asked(id) CROSS JOIN LATERAL (
-                    SELECT p.* FROM permissions p
-                    WHERE p.tenant_id = p_tenant AND p.generation = v_permissions AND p.grant_id = asked.id::uuid
-                        AND p.known_from > 0 AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
-                    ORDER BY p.known_from OFFSET 0) r) above
-            CROSS JOIN LATERAL (
-                SELECT json_agg(json_build_array(r.party, r.into_party, r.valid_from)) AS edges,
-                       array_agg(r.other) FILTER (WHERE r.other <> ALL (v_parties)
-                           AND asked.place <= cardinality(v_parties)) AS more,
-                       array_agg(r.other) FILTER (WHERE r.other <> ALL (v_parties || v_others)
-                           AND asked.place > cardinality(v_parties)) AS beyond
-                FROM unnest(v_parties || v_others) WITH ORDINALITY AS asked(party, place) CROSS JOIN LATERAL (
-                    (SELECT a.party, a.into_party, a.valid_from, a.into_party AS other FROM aliases a
-                     WHERE a.tenant_id = p_tenant AND a.generation = v_standings AND a.party = asked.party
-                        AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k)
-                     ORDER BY a.known_from)
-                    UNION ALL
-                    (SELECT a.party, a.into_party, a.valid_from, a.party FROM aliases a
-                     WHERE a.tenant_id = p_tenant AND a.generation = v_standings AND a.into_party = asked.party
-                        AND asked.place <= cardinality(v_parties)
-                        AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k)
-                     ORDER BY a.known_from)) r) merged
-            CROSS JOIN LATERAL (
-                SELECT json_agg(json_build_array(asked.party, r.team, r.valid_from, nullif(r.valid_to, 'infinity')))
-                           AS rows,
-                       array_agg(r.team) FILTER (WHERE 'team:' || r.team <> ALL (v_parties)) AS teams
-                FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
-                    SELECT s.team, s.valid_from, s.valid_to FROM memberships s
-                    WHERE asked.party LIKE 'staff:%' AND s.tenant_id = p_tenant AND s.generation = v_standings
-                        AND s.party = asked.party
-                        AND s.known_from <= v_k AND (s.known_to IS NULL OR s.known_to > v_k)
-                    OFFSET 0) r) member
-            WHERE l.tenant_id = p_tenant;
+        IF v_plain THEN
+            -- Customers on places and goods, nearly always: less to plan and to start than what follows, and no more
+            -- than they need unless something turns out to be passed on.
+            SELECT l.position, nullif(l.recorded_at, '-infinity'), l.clock, live_generations(p_tenant),
+                   (SELECT array_agg((
+                               SELECT split_part(e.type, '.', 1) = split_part(k.party, ':', 1) AND e.position <= v_k
+                               FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = k.id
+                               ORDER BY e.version LIMIT 1) IS TRUE ORDER BY k.place)
+                    FROM unnest(p_subjects, p_ids) WITH ORDINALITY AS k(party, id, place)),
+                   own.rows, own.parents,
+                   (SELECT json_agg(json_build_array(asked.party, r.valid_from, nullif(r.valid_to, 'infinity')))
+                    FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
+                        SELECT s.valid_from, s.valid_to FROM standings s
+                        WHERE s.tenant_id = p_tenant AND s.generation = v_standings AND s.party = asked.party
+                            AND s.known_from <= v_k AND (s.known_to IS NULL OR s.known_to > v_k)
+                        OFFSET 0) r),
+                   m.edges, m.more,
+                   (SELECT json_agg(json_build_array(asked.point, r.attributes))
+                    FROM unnest(p_points) AS asked(point) CROSS JOIN LATERAL (
+                        SELECT p.attributes FROM points p
+                        WHERE p.tenant_id = p_tenant AND p.generation = v_points
+                            AND p.dimension = split_part(asked.point, '/', 1)
+                            AND p.path = substr(asked.point, strpos(asked.point, '/') + 1)
+                            AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                        OFFSET 0) r),
+                   (SELECT json_object_agg(q.stream_id, q.position) FROM quarantined q WHERE q.tenant_id = p_tenant)
+                INTO o_position, o_recorded_at, o_clock, o_generations, o_known, o_permissions, v_parents, o_standings,
+                     o_aliases, v_merged, o_points, o_quarantined
+                FROM ledgers l CROSS JOIN LATERAL (
+                    SELECT json_agg(json_build_array(r.grantee, r.grant_id, r.number, r.kind, r.actions, r.scope,
+                               r.terms_number, r.valid_from, nullif(r.valid_to, 'infinity'), r.policy_id, r.policy_version,
+                               (SELECT e.type LIKE 'policy.%' AND e.position <= v_k
+                                FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = r.policy_id
+                                ORDER BY e.version LIMIT 1) IS TRUE,
+                               r.parent, r.stops, r.known_from)) AS rows,
+                           array_agg(r.parent) FILTER (WHERE r.parent ~ v_id) AS parents
+                    FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
+                        SELECT p.* FROM permissions p
+                        WHERE p.tenant_id = p_tenant AND p.generation = v_permissions AND p.grantee = asked.party
+                            AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                        ORDER BY p.known_from OFFSET 0) r) own
+                CROSS JOIN LATERAL (
+                    SELECT json_agg(json_build_array(r.party, r.into_party, r.valid_from)) AS edges,
+                           array_agg(DISTINCT r.other) FILTER (WHERE r.other <> ALL (v_parties)) AS more
+                    FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
+                        (SELECT a.party, a.into_party, a.valid_from, a.into_party AS other FROM aliases a
+                         WHERE a.tenant_id = p_tenant AND a.generation = v_standings AND a.party = asked.party
+                            AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k)
+                         ORDER BY a.known_from)
+                        UNION ALL
+                        (SELECT a.party, a.into_party, a.valid_from, a.party FROM aliases a
+                         WHERE a.tenant_id = p_tenant AND a.generation = v_standings AND a.into_party = asked.party
+                            AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k)
+                         ORDER BY a.known_from)) r) m
+                WHERE l.tenant_id = p_tenant;
+        ELSE
+            SELECT l.position, nullif(l.recorded_at, '-infinity'), l.clock, live_generations(p_tenant),
+                   (SELECT array_agg((
+                               SELECT split_part(e.type, '.', 1) = split_part(k.party, ':', 1) AND e.position <= v_k
+                               FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = k.id
+                               ORDER BY e.version LIMIT 1) IS TRUE ORDER BY k.place)
+                    FROM unnest(p_subjects, p_ids) WITH ORDINALITY AS k(party, id, place)),
+                   own.rows, above.rows, own.parents || above.parents, above.holders || merged.beyond,
+                   (SELECT json_agg(json_build_array(asked.party, nullif(r.valid_from, '-infinity'),
+                               nullif(r.valid_to, 'infinity')))
+                    FROM unnest(v_parties || v_others) AS asked(party) CROSS JOIN LATERAL (
+                        (SELECT s.valid_from, s.valid_to FROM standings s
+                         WHERE s.tenant_id = p_tenant AND s.generation = v_standings AND s.party = asked.party
+                             AND s.known_from <= v_k AND (s.known_to IS NULL OR s.known_to > v_k)
+                         OFFSET 0)
+                        UNION ALL
+                        (SELECT p.valid_from, p.valid_to FROM points p
+                         WHERE asked.party LIKE 'team:%' AND p.tenant_id = p_tenant AND p.generation = v_points
+                             AND p.dimension = 'team' AND p.path = substr(asked.party, 6)
+                             AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                         OFFSET 0)) r),
+                   merged.edges, merged.more, member.rows, member.teams,
+                   (SELECT json_agg(json_build_array(asked.point, r.attributes))
+                    FROM unnest(p_points) AS asked(point) CROSS JOIN LATERAL (
+                        (SELECT p.attributes FROM points p
+                         WHERE p.tenant_id = p_tenant AND p.generation = v_points
+                             AND p.dimension = split_part(asked.point, '/', 1)
+                             AND p.path = substr(asked.point, strpos(asked.point, '/') + 1)
+                             AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                         OFFSET 0)
+                        UNION ALL
+                        (SELECT p.attributes FROM points p
+                         WHERE asked.point LIKE 'customer/%' AND p.tenant_id = p_tenant AND p.generation = v_points
+                             AND p.dimension = asked.point
+                             AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                         OFFSET 0)) r),
+                   (SELECT json_object_agg(q.stream_id, q.position) FROM quarantined q WHERE q.tenant_id = p_tenant)
+                INTO o_position, o_recorded_at, o_clock, o_generations, o_known, o_permissions, o_above, v_parents,
+                     v_holders, o_standings, o_aliases, v_merged, o_members, v_teams, o_points, o_quarantined
+                FROM ledgers l
+                CROSS JOIN LATERAL (
+                    SELECT json_agg(json_build_array(r.grantee, r.grant_id, r.number, r.kind, r.actions, r.scope,
+                               r.terms_number, r.valid_from, nullif(r.valid_to, 'infinity'), r.policy_id, r.policy_version,
+                               (SELECT e.type LIKE 'policy.%' AND e.position <= v_k
+                                FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = r.policy_id
+                                ORDER BY e.version LIMIT 1) IS TRUE,
+                               r.parent, r.stops, r.known_from)) AS rows,
+                           array_agg(r.parent) FILTER (WHERE r.parent <> ALL (v_grants) AND r.parent ~ v_id) AS parents
+                    FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
+                        SELECT p.* FROM permissions p
+                        WHERE p.tenant_id = p_tenant AND p.generation = v_permissions AND p.grantee = asked.party
+                            AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                        ORDER BY p.known_from OFFSET 0) r) own
+                CROSS JOIN LATERAL (
+                    SELECT json_agg(json_build_array(r.grantee, r.grant_id, r.number, r.kind, r.actions, r.scope,
+                               r.terms_number, r.valid_from, nullif(r.valid_to, 'infinity'), r.policy_id, r.policy_version,
+                               (SELECT e.type LIKE 'policy.%' AND e.position <= v_k
+                                FROM events e WHERE e.tenant_id = p_tenant AND e.stream_id = r.policy_id
+                                ORDER BY e.version LIMIT 1) IS TRUE,
+                               r.parent, r.stops, r.known_from)) AS rows,
+                           array_agg(r.parent) FILTER (WHERE r.parent <> ALL (v_grants) AND r.parent ~ v_id) AS parents,
+                           array_agg(r.grantee) FILTER (WHERE r.grantee <> ALL (v_parties || v_others)) AS holders
+                    FROM unnest(v_grants) AS asked(id) CROSS JOIN LATERAL (
+                        SELECT p.* FROM permissions p
+                        WHERE p.tenant_id = p_tenant AND p.generation = v_permissions AND p.grant_id = asked.id::uuid
+                            AND p.known_from > 0 AND p.known_from <= v_k AND (p.known_to IS NULL OR p.known_to > v_k)
+                        ORDER BY p.known_from OFFSET 0) r) above
+                CROSS JOIN LATERAL (
+                    SELECT json_agg(json_build_array(r.party, r.into_party, r.valid_from)) AS edges,
+                           array_agg(r.other) FILTER (WHERE r.other <> ALL (v_parties)
+                               AND asked.place <= cardinality(v_parties)) AS more,
+                           array_agg(r.other) FILTER (WHERE r.other <> ALL (v_parties || v_others)
+                               AND asked.place > cardinality(v_parties)) AS beyond
+                    FROM unnest(v_parties || v_others) WITH ORDINALITY AS asked(party, place) CROSS JOIN LATERAL (
+                        (SELECT a.party, a.into_party, a.valid_from, a.into_party AS other FROM aliases a
+                         WHERE a.tenant_id = p_tenant AND a.generation = v_standings AND a.party = asked.party
+                            AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k)
+                         ORDER BY a.known_from)
+                        UNION ALL
+                        (SELECT a.party, a.into_party, a.valid_from, a.party FROM aliases a
+                         WHERE a.tenant_id = p_tenant AND a.generation = v_standings AND a.into_party = asked.party
+                            AND asked.place <= cardinality(v_parties)
+                            AND a.known_from <= v_k AND (a.known_to IS NULL OR a.known_to > v_k)
+                         ORDER BY a.known_from)) r) merged
+                CROSS JOIN LATERAL (
+                    SELECT json_agg(json_build_array(asked.party, r.team, r.valid_from, nullif(r.valid_to, 'infinity')))
+                               AS rows,
+                           array_agg(r.team) FILTER (WHERE 'team:' || r.team <> ALL (v_parties)) AS teams
+                    FROM unnest(v_parties) AS asked(party) CROSS JOIN LATERAL (
+                        SELECT s.team, s.valid_from, s.valid_to FROM memberships s
+                        WHERE asked.party LIKE 'staff:%' AND s.tenant_id = p_tenant AND s.generation = v_standings
+                            AND s.party = asked.party
+                            AND s.known_from <= v_k AND (s.known_to IS NULL OR s.known_to > v_k)
+                        OFFSET 0) r) member
+                WHERE l.tenant_id = p_tenant;
+        END IF;
+        v_plain := v_plain AND v_parents IS NULL;
         EXIT WHEN v_merged IS NULL AND v_teams IS NULL AND v_parents IS NULL AND v_holders IS NULL
             AND o_generations = v_live;
         v_live := o_generations;
