@@ -17,7 +17,7 @@ from api.layers import STREAM_SECONDS, Doors, Limits, header
 from api.problems import language_of, problem
 from api.routes import operations_table
 from api.routes.operations import Endpoint, Operation
-from api.routing import Index
+from api.routing import METHODS, Index
 from api.settings import Settings
 from api.wiring import Services
 from domain.errors import Refused
@@ -93,6 +93,8 @@ async def _framework_fault(request: Request, fault: Exception) -> Response:
     answer.headers["content-type"] = dict(found.headers)[b"content-type"].decode()
     for name, value in headers.items():
         answer.headers[name] = value
+    if status == 405:  # the framework names the methods of one route only
+        answer.headers["allow"] = ", ".join(request.scope.get(METHODS, ()))
     return answer
 
 

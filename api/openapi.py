@@ -74,7 +74,10 @@ COMMON: Final[dict[str, Any]] = {
                 },
             },
             "version": {"type": "integer", "description": "With 412."},
-            "state": {"type": "object", "description": "With 412: the current state."},
+            "state": {
+                "type": ["object", "null"],
+                "description": "With 412: the current state; null where there is none.",
+            },
         },
         "required": ["type", "status", "code", "detail"],
     },
@@ -128,7 +131,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": COMMON | _schemas(operations),
-            "responses": {status: _refusal(text) for status, text in STATUSES.items()},
+            "responses": {status: _refusal(status, text) for status, text in STATUSES.items()},
             "parameters": {name: one for name, (_, one) in HEADERS.items()},
             "securitySchemes": {
                 "key": {
@@ -323,15 +326,21 @@ def _responses(one: Operation, command: bool) -> dict[str, Any]:
     return found
 
 
-def _refusal(description: str) -> dict[str, Any]:
+def _refusal(status: str, description: str) -> dict[str, Any]:
     schema = {"schema": {"$ref": REF.format(name="Problem")}}
-    return {"description": description, "content": {MEDIA_TYPE.decode(): schema}}
+    content: dict[str, Any] = {MEDIA_TYPE.decode(): schema}
+    if status == "400":  # what is no HTTP at all is refused before any operation
+        content["text/plain"] = {"schema": {"type": "string"}}
+    return {"description": description, "content": content}
 
 
 def _may(one: Operation, command: bool, status: str) -> bool:
     if one.scope is None:
-        return status == "503" and one.name == "health.ready"
-    if status in {"409", "422", "412"}:
+        unknown = status == "404" and "{" in one.path
+        return unknown or (status == "503" and one.name == "health.ready")
+    if status == "422":
+        return command or one.query is not None or one.body is not None
+    if status in {"409", "412"}:
         return command
     if status == "428":
         return isinstance(one, CommandOperation) and one.if_match

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+METHODS: Final = "counterseal.methods"
+"""Where the scope of a request that no route takes says which methods its path does take."""
 
 
 class Found(NamedTuple):
@@ -54,6 +58,19 @@ class Index:
 
     def find(self, path: str, method: str) -> tuple[Found, dict[str, str]] | None:
         """Return the application and what stands in the path's places."""
+        ends, values = self._reach(path)
+        found = ends.get(method)
+        if found is None or len(found.names) != len(values):
+            return None
+        return found, dict(zip(found.names, values, strict=True))
+
+    def methods(self, path: str) -> list[str]:
+        """Return the methods that the path takes, sorted; none where there is no such path."""
+        ends, values = self._reach(path)
+        return sorted(method for method, one in ends.items() if len(one.names) == len(values))
+
+    def _reach(self, path: str) -> tuple[Mapping[str, Found], list[str]]:
+        """Return what ends at this path, by method, and what stands in its places."""
         step = self._root
         values: list[str] = []
         for segment in path.split("/")[1:]:
@@ -61,13 +78,10 @@ class Index:
             if following is None:
                 following = step.place
                 if following is None or not segment:
-                    return None
+                    return {}, values
                 values.append(segment)
             step = following
-        found = step.ends.get(method)
-        if found is None or len(found.names) != len(values):
-            return None
-        return found, dict(zip(found.names, values, strict=True))
+        return step.ends, values
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -76,4 +90,5 @@ class Index:
                 (app, _), scope["path_params"] = found
                 await app(scope, receive, send)
                 return
+            scope[METHODS] = self.methods(scope["path"])
         await self._otherwise(scope, receive, send)

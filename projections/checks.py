@@ -320,6 +320,7 @@ _NEAR: Final = 10
 
 
 _STOPPED: Final = {
+    "error": (4, "check.entered_in_error"),
     "ended": (5, "check.ended"),
     "revoked": (6, "check.revoked"),
     "suspended": (8, "check.suspended"),

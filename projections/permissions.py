@@ -22,10 +22,10 @@ FOLD = 1
 
 class Stop(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
     """Why it is not in force from some instant on, for explanations; `hold` names the hold that
-    suspends.
+    suspends. Of what was entered in error no row is left, only its end.
     """
 
-    why: Literal["suspended", "revoked", "ended"]
+    why: Literal["suspended", "revoked", "ended", "error"]
     from_: Instant
     until: Instant | None = None
     hold: str | None = None

@@ -24,6 +24,11 @@ ALTER TABLE memberships FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON memberships USING (tenant_id = current_tenant());
 GRANT SELECT ON memberships TO counterseal_service, counterseal_projector, counterseal_auditor;
 
+-- The grant it was passed on from: how the timekeeper finds what is left below a grant that ended.
+ALTER TABLE grants ADD COLUMN parent uuid;
+CREATE INDEX grants_parent ON grants (tenant_id, generation, parent, grant_id)
+    WHERE parent IS NOT NULL AND status IN ('scheduled', 'active', 'suspended');
+
 -- As in 0002, and one table more: m memberships.
 CREATE OR REPLACE FUNCTION inline_apply(p_tenant uuid, p_generations jsonb, p_positions bigint[], p_rows jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER
@@ -479,7 +484,8 @@ BEGIN
                    last.terms_number, last.valid_from, nullif(last.valid_to, 'infinity'), last.policy_id,
                    last.policy_version, true, last.parent,
                    json_build_array(json_build_object('why', CASE split_part(e.type, '.', 2)
-                           WHEN 'suspended' THEN 'suspended' WHEN 'revoked' THEN 'revoked' ELSE 'ended' END,
+                           WHEN 'suspended' THEN 'suspended' WHEN 'revoked' THEN 'revoked'
+                           WHEN 'error_marked' THEN 'error' ELSE 'ended' END,
                        'from', '0001-01-01T00:00:00Z')),
                    last.known_from) ORDER BY last.known_to DESC)
         FROM (SELECT * FROM last ORDER BY known_to DESC LIMIT p_limit) last

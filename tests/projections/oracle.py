@@ -52,9 +52,30 @@ class Oracle:
         found: dict[str, dict[str, Any]] = {}
         for stream in {fact.stream for fact in self._facts if fact.kind == "grant"}:
             told = _grant(self._of("grant", stream))
-            if told is not None and _in_force(told, at):
+            holding = None if told is None else _in_force(told, at)
+            if holding is not None:
+                found[stream] = holding
+        return found
+
+    def grants_of(self, parties: set[str]) -> dict[str, dict[str, Any]]:
+        """Return every grant ever given to these parties, in force or not: id -> what was told."""
+        found: dict[str, dict[str, Any]] = {}
+        for stream in {fact.stream for fact in self._facts if fact.kind == "grant"}:
+            told = _grant(self._of("grant", stream))
+            if told is not None and told["grantee"] in parties:
                 found[stream] = told
         return found
+
+    def grants_of_id(self, grant: str) -> dict[str, Any]:
+        """Return what was told of one grant. Raises `KeyError`."""
+        told = _grant(self._of("grant", grant))
+        if told is None:
+            raise KeyError(grant)
+        return told
+
+    def event_at(self, position: int) -> Fact:
+        """Return the event at a position."""
+        return next(fact for fact in self._facts if fact.position == position)
 
     def stands(self, party: str, at: datetime) -> bool:
         """Tell whether a party is in standing, as the one it was merged into from then on."""
@@ -159,16 +180,30 @@ def _time(text: str | None) -> datetime:
 
 
 def _grant(facts: list[Fact]) -> dict[str, Any] | None:
-    told: dict[str, Any] = {"starts": None, "holds": {}, "revoked": FAR, "ended": FAR}
+    told: dict[str, Any] = {"effects": [], "holds": {}, "revoked": FAR, "ended": FAR}
+    told["error"] = False
+    case: dict[str, Any] = {}
     for fact in facts:
         data = fact.data
         match fact.happened:
             case "requested":
                 told |= {"grantee": data["grantee"], "terms": data["terms"]}
+                told |= {"number": data["number"], "policy": data["policy"]}
             case "approved":
                 told["terms"] = data["terms"]
             case "scheduled" | "activated":
-                told |= {"starts": _time(data["starts_at"]), "ends": _time(data["ends_at"])}
+                times = (_time(data["starts_at"]), _time(data["ends_at"]))
+                told["effects"][:1] = [(*times, told["terms"], told["policy"])]
+            case "renewal_requested" | "amendment_proposed":
+                case = {"terms": data["terms"], "policy": data["policy"]}
+            case "renewal_approved" | "amendment_approved":
+                case["terms"] = data["terms"]
+            case "renewed" | "amended":
+                begins = _time(data.get("starts_at") or data.get("effective_at"))
+                until = _time(data["ends_at"])
+                told["effects"].append((begins, until, case["terms"], case["policy"]))
+                if fact.happened == "renewed":
+                    told["ended"] = FAR
             case "suspended":
                 told["holds"][data["hold"]] = [
                     _time(data["at"]), _time(data.get("confirm_by")), FAR
@@ -181,17 +216,35 @@ def _grant(facts: list[Fact]) -> dict[str, Any] | None:
                 told["revoked"] = _time(data["effective_at"])
             case "expired":
                 told["ended"] = _time(data["expired_at"])
+            case "superseded":
+                told["ended"] = _time(data["at"])
+            case "error_marked":
+                told["error"] = True
             case _:
                 pass
     return told if "grantee" in told else None
 
 
-def _in_force(told: dict[str, Any], at: datetime) -> bool:
-    if told["starts"] is None or not told["starts"] <= at < told["ends"]:
-        return False
-    if told["revoked"] <= at or told["ended"] <= at:
-        return False
-    return not any(since <= at < min(by, until) for since, by, until in told["holds"].values())
+def _ruling(told: dict[str, Any], at: datetime) -> tuple[Any, ...] | None:
+    """Return the agreed terms that rule: of those that have begun the ones agreed on last."""
+    begun = [effect for effect in told["effects"] if effect[0] <= at]
+    return begun[-1] if begun else None
+
+
+def _in_force(told: dict[str, Any], at: datetime) -> dict[str, Any] | None:
+    """Return the grant with the terms in force at an instant; None where it is not."""
+    ruling = _ruling(told, at)
+    if (
+        told["error"]
+        or ruling is None
+        or ruling[1] <= at
+        or told["revoked"] <= at
+        or told["ended"] <= at
+    ):
+        return None
+    if any(since <= at < min(by, until) for since, by, until in told["holds"].values()):
+        return None
+    return told | {"terms": ruling[2], "policy": ruling[3]}
 
 
 def _confirmed(facts: list[Fact], at: datetime) -> bool:
