@@ -79,18 +79,12 @@ def reservations(grant: Grant | None, at: Instant) -> tuple[Reservation, ...]:
     Where its term starts with a signature that is still to come, it takes the time up to the end
     that the latest possible signature would give it: who was approved can sign.
     """
-    given = (one for one in holdings(grant, at) if one.step != "sought")
-    return tuple(Reservation(one.terms.scope, one.starts_at, one.latest) for one in given)
+    return places(one for one in holdings(grant, at) if one.step != "sought")
 
 
-def wanted(some: Iterable[Holding]) -> tuple[Reservation, ...]:
-    """Return what these would take: what is only asked for, as if it took effect now."""
-    return tuple(
-        Reservation(
-            one.terms.scope, one.starts_at, one.ends_at if one.step == "sought" else one.latest
-        )
-        for one in some
-    )
+def places(some: Iterable[Holding]) -> tuple[Reservation, ...]:
+    """Return what these take, or would; what is only asked for as if it took effect now."""
+    return tuple(Reservation(one.terms.scope, one.starts_at, one.latest) for one in some)
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -189,7 +183,6 @@ class _Reach:
             dimension: (
                 frozenset(patterns),
                 frozenset(above for pattern in patterns for above in (*prefixes(pattern), ANY)),
-                ANY in patterns,
             )
             for dimension, patterns in one.scope.items()
         }
@@ -204,8 +197,8 @@ class _Reach:
             own = self._patterns.get(dimension)
             if own is None:
                 continue
-            exact, above, everything = own
-            if not everything and not any(
+            exact, above = own
+            if not any(
                 pattern in above or not exact.isdisjoint(prefixes(pattern)) for pattern in patterns
             ):
                 return False

@@ -40,9 +40,7 @@ class Holding(msgspec.Struct, frozen=True):
 
 def holdings(grant: Grant | None, at: Instant) -> tuple[Holding, ...]:
     """Return what the grant holds and is asked to hold from `at` on, by the clock."""
-    if grant is None or not grant.grantee:
-        return ()
-    return tuple(_holdings(grant, at))
+    return () if grant is None else tuple(_holdings(grant, at))
 
 
 def wider(
@@ -66,14 +64,9 @@ def _contains(old: Holding, new: Holding, most: int) -> bool:
         return False
     if new.starts_at < old.starts_at or not _ends_within(new.ends_at, old.ends_at):
         return False
-    if not _ends_within(new.latest, old.latest):
-        return False
     one, other = new.terms, old.terms
-    if one is other:
-        return True
     return (
         one.pass_on <= other.pass_on
-        and one.parent == other.parent
         and set(other.actions).issuperset(one.actions)
         and within(one.scope, other.scope)
     )
@@ -106,40 +99,28 @@ def _held(grant: Grant, at: Instant) -> Iterator[Holding]:
 
 
 def _case(grant: Grant, case: Case, at: Instant) -> Iterator[Holding]:
-    """Yield what the open case is about: an amendment until the grant's end unless it says another,
-    a renewal from there on.
+    """Yield what the open case is about: an amendment from its instant on, a renewal from the end
+    agreed on before.
     """
     step: Step = "approved" if case.status == "approved" else "sought"
-    over = ends_of(grant)
-    if case.kind == "renewal":
-        opens_at, over = max(at, over or at), None
-    else:
-        opens_at = max(at, case.effective_at or at, starts_of(grant) or at)
-    yield from _would_hold(step, case.terms, case.policy, opens_at, case.lapses_at, over)
+    renews = case.kind == "renewal"
+    begins = (ends_of(grant),) if renews else (case.effective_at, starts_of(grant))
+    opens_at = max(at, *(one for one in begins if one is not None))
+    yield from _would_hold(step, case.terms, case.policy, opens_at, case.lapses_at)
 
 
 def _would_hold(
-    step: Step,
-    terms: Terms,
-    policy: PolicyRef,
-    opens_at: Instant,
-    lapses_at: Instant | None,
-    over: Instant | None = None,
+    step: Step, terms: Terms, policy: PolicyRef, opens_at: Instant, lapses_at: Instant | None
 ) -> Iterator[Holding]:
-    """Yield what terms not in effect yet would hold if they took effect from `opens_at` on.
-
-    `over` is their end where they name none.
-    """
+    """Yield what terms not in effect yet would hold if they took effect from `opens_at` on."""
     term = terms.term
     starts_at = opens_at if term.starts_at is None else max(opens_at, term.starts_at)
     ends_at = latest = term.ends_at
-    if term.ends_at is None and term.days is not None:
+    if ends_at is None and term.days is not None:
         days = timedelta(days=term.days)
         ends_at = latest = starts_at + days
         if step == "approved" and lapses_at is not None:
             latest = max(starts_at, lapses_at) + days
-    elif term.ends_at is None:
-        ends_at = latest = over
     if ends_at is None or starts_at < ends_at:
         yield Holding(step, terms, policy, starts_at, ends_at, latest)
 

@@ -81,7 +81,7 @@ def _require_free(view: View, grant_id: str, grant: Grant, more: tuple[Holding, 
     exclusions.require_free(
         view.exclusion(grant.policy.policy),
         grant_id,
-        exclusions.wanted(exclusive),
+        exclusions.places(exclusive),
         look=view.grant,
         akin=akin,
         at=view.at,

@@ -271,6 +271,15 @@ def test_an_amendment_asked_for_before_another_took_the_place_is_not_approved() 
     assert refused(world, case, "carl")["overlap"] == somewhere("CN/31")
 
 
+def test_an_amendment_that_is_only_proposed_takes_nothing() -> None:
+    world = Family(exclusive())
+    world.request("one", scope=somewhere("CN/44"))
+    world.approve("one")
+    world.amend("one", scope=somewhere("CN"))
+    world.request("other", grantee="north")
+    assert world.approve("other")
+
+
 def test_an_approved_amendment_takes_its_place_before_it_is_signed() -> None:
     world = Family(exclusive(agreement=SIGNED))
     world.request("one", scope=somewhere("CN/44"))
