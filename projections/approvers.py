@@ -11,8 +11,7 @@ from projections import duties
 from projections.compliance_statements import made, own
 from projections.duty_breaches import ROOTS
 from projections.queries import Conn, Key, Page, plain, reached, require_limit
-from projections.reading import reading
-from projections.scanning import scan
+from projections.scanning import scan, walking
 
 
 def approvers(
@@ -36,8 +35,8 @@ def approvers(
     def fetch(behind: Key | None, number: int) -> list[dict[str, Any]]:
         given = {
             "n": number,
-            "since": since,
-            "until": until,
+            "since": since or "-infinity",
+            "until": until or "infinity",
             "behind": "" if behind is None else behind[0],
         }
         rows = conn.cursor(row_factory=dict_row).execute(_APPROVERS, given).fetchall()
@@ -46,7 +45,7 @@ def approvers(
     def wanted(rows: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
         return [_shown(row) if row["approvals"] else None for row in rows]
 
-    with reading(conn, tenant):
+    with walking(conn, tenant):
         position = min(reached(conn, tenant, name) for name in (duties.NAME, "grants"))
         key = None if after is None else list(after)
         found = scan(fetch, wanted, lambda row: [row["person"]], after=key, limit=limit)
@@ -63,16 +62,15 @@ _STANDING: Final = f"{own('h', 'hands')} AND h.act = 'approved' AND h.void IS NU
 # Those who ever approved are few: each is found by one probe behind the one before.
 _APPROVERS: Final = ROOTS + made(
     f", people(person) AS ((SELECT h.person FROM hands h WHERE {_STANDING}"
-    " ORDER BY h.person LIMIT 1)"
+    " ORDER BY h.person, h.at LIMIT 1)"
     " UNION ALL SELECT n.person FROM people p CROSS JOIN LATERAL ("
     f"SELECT h.person FROM hands h WHERE {_STANDING} AND h.person > p.person"
-    " ORDER BY h.person LIMIT 1) n),"
+    " ORDER BY h.person, h.at LIMIT 1) n),"
     " known AS MATERIALIZED (SELECT p.person, coalesce(r.root, p.person) AS root"
     " FROM people p LEFT JOIN roots r ON r.person = p.person),"
     " asked AS MATERIALIZED (SELECT DISTINCT root FROM known WHERE root > %(behind)s"
     " ORDER BY root LIMIT %(n)s)"
-    " SELECT a.root AS person, s.approvals, s.cases, s.kinds, s.first, s.last, s.parties,"
-    " s.imported FROM asked a CROSS JOIN LATERAL ("
+    " SELECT a.root AS person, s.* FROM asked a CROSS JOIN LATERAL ("
     "SELECT coalesce(sum(k.number), 0)::integer AS approvals, min(k.first) AS first,"
     " max(k.last) AS last, coalesce(sum(k.cases), 0)::integer AS cases,"
     " coalesce(sum(k.imported), 0)::integer AS imported,"
@@ -81,11 +79,12 @@ _APPROVERS: Final = ROOTS + made(
     " FROM (SELECT g.kind, count(DISTINCT h.position) AS number,"
     " count(DISTINCT (h.grant_id, h.case_id)) AS cases, min(h.at) AS first, max(h.at) AS last,"
     " count(DISTINCT h.position) FILTER (WHERE h.imported) AS imported,"
-    " array_agg(DISTINCT h.party) AS parties FROM known w JOIN hands h ON h.person = w.person"
-    f" LEFT JOIN grants g ON {own('g', 'grants')} AND g.grant_id = h.grant_id"
-    f" WHERE w.root = a.root AND {_STANDING}"
-    " AND (%(since)s::timestamptz IS NULL OR h.at >= %(since)s)"
-    " AND (%(until)s::timestamptz IS NULL OR h.at < %(until)s)"
-    " GROUP BY g.kind) k) s"
-    " ORDER BY a.root"
+    " array_agg(DISTINCT h.party) AS parties"
+    " FROM (SELECT w.person FROM known w WHERE w.root = a.root OFFSET 0) w"
+    f" CROSS JOIN LATERAL (SELECT h.* FROM hands h WHERE {_STANDING} AND h.person = w.person"
+    " AND h.at >= %(since)s::timestamptz AND h.at < %(until)s::timestamptz"
+    " ORDER BY h.person, h.at OFFSET 0) h"
+    f" LEFT JOIN LATERAL (SELECT g.kind FROM grants g WHERE {own('g', 'grants')}"
+    " AND g.grant_id = h.grant_id ORDER BY g.grant_id LIMIT 1) g ON true"
+    " GROUP BY g.kind) k) s ORDER BY a.root"
 )

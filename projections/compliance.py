@@ -14,7 +14,6 @@ from psycopg.rows import dict_row
 from domain.values import Instant
 from projections.compliance_statements import (
     BEYOND,
-    END,
     ENDING,
     OPEN,
     OVER,
@@ -24,8 +23,7 @@ from projections.compliance_statements import (
     ends_behind,
 )
 from projections.queries import Conn, Key, Page, plain, reached, require_limit
-from projections.reading import reading
-from projections.scanning import scan
+from projections.scanning import scan, walking
 
 Rows = list[dict[str, Any]]
 
@@ -73,8 +71,8 @@ def open_longer(
 
     def fetch(behind: Key | None, number: int) -> Rows:
         given = {"n": number, "instant": instant}
-        order = f"{END.format('t.over_at')}, t.stream_id, t.item"
-        where = sql.SQL("") if behind is None else behind_key(order, "timestamptz, uuid, text")
+        order = ("t.over_at, t.stream_id, t.item", "timestamptz, uuid, text")
+        where = sql.SQL("") if behind is None else behind_key(*order)
         return _rows(conn, OPEN.format(behind=where), given, behind)
 
     def wanted(rows: Rows) -> list[dict[str, Any] | None]:
@@ -163,7 +161,7 @@ def retired_policies(
 
     Raises `Refused`: `page.limit`.
     """
-    with reading(conn, tenant):
+    with walking(conn, tenant):
         over = {
             (row["policy_id"], row["policy_version"]): row
             for row in _rows(conn, OVER, {"instant": instant}, None)
@@ -213,7 +211,7 @@ def _page(
     limit: int,
 ) -> Page:
     require_limit(limit)
-    with reading(conn, tenant):
+    with walking(conn, tenant):
         position = min(reached(conn, tenant, name) for name in models)
         found = scan(
             fetch,

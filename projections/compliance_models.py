@@ -5,7 +5,7 @@ of policies.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from domain.effect import InForce, in_force
 from domain.grant_states import Grant, case_lapse_of, lapse_of
@@ -14,7 +14,9 @@ from domain.values import Instant
 from projections.courses import CaseCourse, Course
 from projections.rows import SeriesModel
 
-GRANTS = frozenset({"grant"})
+GRANTS: Final = frozenset({"grant"})
+FOREVER: Final = "infinity"
+"""What has no end; a column without nulls is walked in one order."""
 
 
 def cases(_: str, course: Course, grant: Grant) -> list[dict[str, Any]]:
@@ -29,7 +31,7 @@ def cases(_: str, course: Course, grant: Grant) -> list[dict[str, Any]]:
             "policy_version": one.policy.version,
             "opened_at": one.opened_at,
             "closed_at": one.closed_at,
-            "over_at": one.closed_at or _over_at(grant, case, one),
+            "over_at": one.closed_at or _over_at(grant, case, one) or FOREVER,
             "checks": one.checks,
             "approvals": len(one.approvals),
             "imported": one.imported,
@@ -65,7 +67,7 @@ def effects(_: str, __: Course, grant: Grant) -> list[dict[str, Any]]:
                     "policy_id": effect.policy.policy,
                     "policy_version": effect.policy.version,
                     "starts_at": own[0][0],
-                    "ends_at": own[-1][1],
+                    "ends_at": own[-1][1] or FOREVER,
                     "spans": multirange(own),
                     "last": number == last,
                     "evidence_ends_at": grant.evidence_ends_at,

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from psycopg import sql
 
-END: Final = "coalesce({}, 'infinity'::timestamptz)"
-ENDS_ORDER: Final = f"{END.format('t.ends_at')}, t.stream_id, t.item"
+ENDS_ORDER: Final = "t.ends_at, t.stream_id, t.item"
 
 
 def behind_key(order: str, types: str) -> sql.Composed:
@@ -44,6 +43,10 @@ def made(text: str) -> sql.SQL:
     return sql.SQL(text)  # pyright: ignore[reportArgumentType]
 
 
+def _finite(column: str) -> str:
+    return f"nullif({column}, 'infinity')"
+
+
 _CASE: Final = (
     "t.stream_id AS grant_id, t.number, t.item AS case_id, t.kind AS case_kind, t.grantee,"
     " t.opened_at, t.closed_at"
@@ -57,26 +60,27 @@ UNCHECKED: Final = made(
     " ORDER BY t.stream_id, t.item LIMIT %(n)s"
 )
 OPEN: Final = made(
-    f"SELECT {_CASE}, t.over_at, coalesce(t.over_at::text, 'infinity') AS over, t.checks,"
+    f"SELECT {_CASE}, {_finite('t.over_at')} AS over_at, t.over_at::text AS over, t.checks,"
     f" t.approvals, t.imported FROM cases t WHERE {own('t', 'cases')}"
-    f" AND {END.format('t.over_at')} > %(instant)s{{behind}}"
-    f" ORDER BY {END.format('t.over_at')}, t.stream_id, t.item LIMIT %(n)s"
+    " AND t.over_at > %(instant)s{behind} ORDER BY t.over_at, t.stream_id, t.item LIMIT %(n)s"
 )
 _EFFECT: Final = (
     "t.stream_id AS grant_id, t.number, t.item AS terms, t.grantee, t.kind, t.policy_id,"
-    " t.policy_version, t.starts_at, t.ends_at, coalesce(t.ends_at::text, 'infinity') AS end,"
+    f" t.policy_version, t.starts_at, {_finite('t.ends_at')} AS ends_at, t.ends_at::text AS end,"
     " t.spans @> %(instant)s::timestamptz AS in_force, t.last"
 )
-_ENDS_AFTER: Final = f"{END.format('t.ends_at')} > %(instant)s"
+_ENDS_AFTER: Final = "t.ends_at > %(instant)s"
 _ENDS_ORDERED: Final = f"{{behind}} ORDER BY {ENDS_ORDER} LIMIT %(n)s"
 _IDENTITY: Final = (
     " LEFT JOIN LATERAL (WITH RECURSIVE line(until, into_id, depth) AS ("
-    "SELECT c.confirmed_until, c.merged_into, 1 FROM customers c"
+    "(SELECT c.confirmed_until, c.merged_into, 1 FROM customers c"
     f" WHERE {own('c', 'customers')} AND t.grantee LIKE 'customer:%%'"
-    " AND c.customer_id = as_id(substr(t.grantee, 10))"
-    " UNION ALL SELECT c.confirmed_until, c.merged_into, l.depth + 1 FROM line l JOIN customers c"
-    f" ON {own('c', 'customers')} AND c.customer_id = as_id(l.into_id)"
-    " WHERE l.depth < 9) SELECT until FROM line ORDER BY depth DESC LIMIT 1) i ON true"
+    " AND c.customer_id = as_id(substr(t.grantee, 10)) ORDER BY c.customer_id LIMIT 1)"
+    " UNION ALL SELECT n.confirmed_until, n.merged_into, l.depth + 1 FROM line l"
+    " CROSS JOIN LATERAL (SELECT c.confirmed_until, c.merged_into FROM customers c"
+    f" WHERE {own('c', 'customers')} AND c.customer_id = as_id(l.into_id)"
+    " ORDER BY c.customer_id LIMIT 1) n WHERE l.depth < 9 AND l.into_id IS NOT NULL)"
+    " SELECT until FROM line ORDER BY depth DESC LIMIT 1) i ON true"
 )
 BEYOND: Final = made(
     f"SELECT {_EFFECT}, t.evidence_ends_at, i.until AS identity_ends_at FROM effects t"
@@ -84,12 +88,16 @@ BEYOND: Final = made(
 )
 ENDING: Final = made(
     f"SELECT {_EFFECT} FROM effects t WHERE {own('t', 'effects')} AND {_ENDS_AFTER}"
-    f" AND {END.format('t.ends_at')} <= %(until)s{_ENDS_ORDERED}"
+    f" AND t.ends_at <= %(until)s{_ENDS_ORDERED}"
 )
+# The pair comes from a row beside, so that the order asked for is that of one index alone.
 UNDER: Final = made(
+    "SELECT r.* FROM unnest(ARRAY[%(policy_id)s::text], ARRAY[%(policy_version)s::integer])"
+    " AS asked(policy_id, policy_version) CROSS JOIN LATERAL ("
     f"SELECT {_EFFECT} FROM effects t WHERE {own('t', 'effects')}"
-    " AND t.policy_id = %(policy_id)s AND t.policy_version = %(policy_version)s"
-    f" AND {_ENDS_AFTER}{_ENDS_ORDERED}"
+    " AND t.policy_id = asked.policy_id AND t.policy_version = asked.policy_version"
+    f" AND {_ENDS_AFTER}{{behind}} ORDER BY t.policy_id, t.policy_version, {ENDS_ORDER}"
+    " LIMIT %(n)s) r"
 )
 # The versions that terms rest on are few: each is found by one probe behind the one before.
 OVER: Final = made(

@@ -13,10 +13,9 @@ from domain.errors import Refused
 from domain.grant_states import Grant
 from domain.policies import Policy
 from domain.values import Instant
-from projections.compliance_statements import behind_key, made, own
+from projections.compliance_statements import made, own
 from projections.queries import Conn, Key, Page, plain, reached, require_limit
-from projections.reading import reading
-from projections.scanning import scan
+from projections.scanning import scan, walking
 from projections.tasks import Waiting, waiting
 from projections.work_people import Could, Firm
 from projections.work_states import States
@@ -65,7 +64,7 @@ def worklist(
     require_limit(limit)
     states = States(ledger, at)
     firm = Firm(states)
-    with reading(conn, ledger.tenant):
+    with walking(conn, ledger.tenant):
         position = reached(conn, ledger.tenant, "tasks")
         found = scan(
             lambda behind, number: _fetched(conn, at, wish, behind, number),
@@ -84,17 +83,23 @@ def _fetched(
     begun = at - timedelta(days=wish.overdue or 0)
     given: dict[str, Any] = {"n": number, "begun": begun, "kind": wish.kind, "party": wish.customer}
     given |= {f"k{place}": one for place, one in enumerate(behind or ())}
-    filters = ""
-    if wish.kind is not None:
+    first = "kind" if wish.customer is None else "party"
+    order, filters = _ORDER, ""
+    if wish.kind is not None or wish.customer is not None:
+        # Bounds and no equality: the order asked for is then that of one index alone.
+        order, filters = f"t.{first}, {_ORDER}", f" AND t.{first} <= %({first})s"
+        filters += f" AND t.{first} >= %({first})s" if behind is None else ""
+    if wish.kind is not None and first == "party":
         filters += " AND t.kind = %(kind)s"
-    if wish.customer is not None:
-        filters += " AND t.party = %(party)s"
-    where = made("") if behind is None else behind_key(_ORDER, "timestamptz, uuid, text")
+    if behind is not None:
+        key = "%(k0)s::timestamptz, %(k1)s::uuid, %(k2)s::text"
+        key = key if order == _ORDER else f"%({first})s::text, {key}"
+        filters += f" AND ({order}) > ({key})"
     statement = made(
         "SELECT t.stream_id, t.item, t.kind, t.about, t.party, t.since FROM tasks t"
-        f" WHERE {own('t', 'tasks')} AND t.since <= %(begun)s{filters}{{behind}}"
-        f" ORDER BY {_ORDER} LIMIT %(n)s"
-    ).format(behind=where)
+        f" WHERE {own('t', 'tasks')} AND t.since <= %(begun)s{filters}"
+        f" ORDER BY {order} LIMIT %(n)s"
+    )
     return [plain(row) for row in conn.cursor(row_factory=dict_row).execute(statement, given)]
 
 

@@ -24,7 +24,7 @@ CREATE INDEX tasks_kind ON tasks (tenant_id, generation, kind, since, stream_id,
 CREATE INDEX tasks_party ON tasks (tenant_id, generation, party, since, stream_id, item);
 
 -- One row a request, renewal, amendment or revocation. `over_at`: when it was closed, or will be by the clock alone;
--- null while nothing bounds it.
+-- infinity while nothing bounds it.
 CREATE TABLE cases (
     tenant_id  uuid NOT NULL,
     generation integer NOT NULL,
@@ -37,17 +37,17 @@ CREATE TABLE cases (
     policy_version integer NOT NULL,
     opened_at  timestamptz NOT NULL,
     closed_at  timestamptz,
-    over_at    timestamptz,
+    over_at    timestamptz NOT NULL,
     checks     integer NOT NULL,
     approvals  integer NOT NULL,
     imported   boolean NOT NULL,
     PRIMARY KEY (tenant_id, generation, stream_id, item)
 );
-CREATE INDEX cases_over ON cases (tenant_id, generation, coalesce(over_at, 'infinity'::timestamptz), stream_id, item);
+CREATE INDEX cases_over ON cases (tenant_id, generation, over_at, stream_id, item);
 CREATE INDEX cases_unchecked ON cases (tenant_id, generation, stream_id, item) WHERE approvals > 0 AND checks = 0;
 
 -- One row a grant and number of terms that were ever in force. `spans` are the instants at which these terms hold, as far
--- as the grant's own stream can tell; `last` marks the terms with which the grant ends.
+-- as the grant's own stream can tell, `ends_at` the last one's end, infinity for none; `last` marks the terms with which the grant ends.
 CREATE TABLE effects (
     tenant_id  uuid NOT NULL,
     generation integer NOT NULL,
@@ -59,15 +59,15 @@ CREATE TABLE effects (
     policy_id      text NOT NULL,
     policy_version integer NOT NULL,
     starts_at  timestamptz NOT NULL,
-    ends_at    timestamptz,
+    ends_at    timestamptz NOT NULL,
     spans      tstzmultirange NOT NULL,
     last       boolean NOT NULL,
     evidence_ends_at timestamptz,
     PRIMARY KEY (tenant_id, generation, stream_id, item)
 );
-CREATE INDEX effects_end ON effects (tenant_id, generation, coalesce(ends_at, 'infinity'::timestamptz), stream_id, item);
+CREATE INDEX effects_end ON effects (tenant_id, generation, ends_at, stream_id, item);
 CREATE INDEX effects_policy ON effects
-    (tenant_id, generation, policy_id, policy_version, coalesce(ends_at, 'infinity'::timestamptz), stream_id, item);
+    (tenant_id, generation, policy_id, policy_version, ends_at, stream_id, item);
 
 -- One row a version of a policy that was ever published. `superseded_at`: from when a newer one is in its place.
 CREATE TABLE policy_versions (

@@ -33,13 +33,13 @@ from domain.events.grant import (
 from domain.events.staff import StaffAppointed
 from domain.grant_states import Grant
 from domain.grants import evolve
-from projections import duty_breaches, queries
+from projections import approvers, compliance, duty_breaches, queries
 from projections.check_reader import CheckReader
 from projections.checks import Question
 from projections.memory import Memory
 from projections.runner import Runner
 from replay.verify import verify
-from tests.support.duties_oracle import PAIRS, broken_duties, rows_of_hands, totals
+from tests.support.duties_oracle import PAIRS, STEPS, broken_duties, rows_of_hands, totals
 from tests.support.importing import Bench, Fact, permits, permits_mapping
 from tests.support.ledger import clock
 
@@ -260,6 +260,46 @@ def test_duties_broken_then_are_found_case_by_case_with_their_positions(log: Per
     assert {case: dict(pairs) for case, pairs in found.items()} == oracle
     assert {**counted.pairs, "any": counted.cases} == totals(oracle)
     assert counted.cases == 1230
+
+
+def test_what_was_approved_and_never_checked_is_found_case_by_case(log: Permits) -> None:
+    """Against the rows of the file alone."""
+    steps: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in log.rows:
+        steps[row["case:concept:name"]][row["concept:name"]] += 1
+    checked, approved = (name for name, act in STEPS.items() if act in ("checked", "approved"))
+    wanted = {
+        case: told[approved] for case, told in steps.items() if told[approved] and not told[checked]
+    }
+    case_of = {facts[0].stream_id: case for case, facts in log.grants.items()}
+    found: dict[str, int] = {}
+    with psycopg.connect(log.bench.database.service, autocommit=True) as conn:
+        after: Any = None
+        while True:
+            page = compliance.unchecked(conn, log.bench.tenant, after=after, limit=7)
+            found |= {case_of[row["grant_id"]]: row["approvals"] for row in page.items}
+            assert all(row["imported"] for row in page.items)
+            after = page.last
+            if after is None:
+                break
+    assert found == wanted
+    assert sum(told[approved] > 0 for told in steps.values()) == 1303
+
+
+def test_who_approved_how_much_then_is_counted_as_the_file_says(log: Permits) -> None:
+    number_of = {
+        fact.event.person: fact.event.number
+        for fact in log.facts
+        if isinstance(fact.event, StaffAppointed)
+    }
+    approved = next(name for name, act in STEPS.items() if act == "approved")
+    rows = [row for row in log.rows if row["concept:name"] == approved]
+    wanted = Counter(row["org:resource"] for row in rows)
+    with psycopg.connect(log.bench.database.service, autocommit=True) as conn:
+        page = approvers.approvers(conn, log.bench.tenant, limit=1000)
+    assert page.last is None
+    assert {number_of[row["person"]]: row["approvals"] for row in page.items} == wanted
+    assert sum(row["imported"] for row in page.items) == len(rows)
 
 
 def every_breach(conn: psycopg.Connection[Any], tenant: str) -> Iterator[dict[str, Any]]:

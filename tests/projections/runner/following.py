@@ -121,12 +121,18 @@ def assert_series_equal_to_fold(
         conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
         for model in SERIES_MODELS:
             columns = ["stream_id", "item", *(name for name in model.columns if name != "spans")]
+            shown = [
+                sql.SQL("nullif({}, 'infinity')" if kind == "timestamptz" else "{}").format(
+                    sql.Identifier(name)
+                )
+                for name, kind in ((name, model.columns.get(name)) for name in columns)
+            ]
             statement = sql.SQL("SELECT {} FROM {}").format(
-                sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(model.name)
+                sql.SQL(", ").join(shown), sql.Identifier(model.name)
             )
             live = [(str(one[0]), *one[1:]) for one in conn.execute(statement).fetchall()]
             told = [
-                (stream, *(row[name] for name in columns[1:]))
+                (stream, *(None if row[name] == "infinity" else row[name] for name in columns[1:]))
                 for stream, kind in kinds.items()
                 if kind in model.kinds
                 for row in model.rows(stream, known[stream], states[stream])
