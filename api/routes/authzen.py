@@ -10,10 +10,11 @@ from typing import Any, Final
 import orjson
 
 from api import bodies
+from api.explanations import explained
 from api.ids import is_id
 from api.problems import Answered
 from api.routes.authzen_words import Evaluation, question_of, with_times
-from api.routes.checks import EXAMPLE_ID, explained
+from api.routes.checks import EXAMPLE_ID
 from api.routes.operations import JSON, Call, Operation, answered
 from domain.errors import Refused
 from projections.checks import Decision

@@ -239,6 +239,17 @@ def test_reasons_are_given_to_the_items_that_ask(asker: Caller, dealer: str) -> 
     bare, allowed, denied = asker.ask(EVALUATIONS, body).json()["evaluations"]
     assert bare == {"decision": True}
     assert allowed["context"]["code"] == "check.allowed"
+    told = {
+        "detail",
+        "grant",
+        "number",
+        "terms",
+        "policy",
+        "policy_version",
+        "rests_on",
+        "position",
+    }
+    assert told <= allowed["context"].keys()
     assert denied["decision"] is False
     assert denied["context"]["code"] == "scope.not_covered"
 
