@@ -120,15 +120,12 @@ def grant_show(
 
 
 def _shown(found: Mapping[str, Any], book: Book, *, as_json: bool) -> None:
-    from api.cli_grant_shown import agreement_rows, headings, rows_of, timeline
+    from api.cli_grant_shown import grant_rows, headings, timeline
 
     if as_json:
         document(found)
         return
-    pairs(rows_of(found["id"], found["state"], book))
-    if (agreement := found.get("agreement")) is not None:
-        line()
-        pairs(agreement_rows(agreement))
+    pairs(grant_rows(found, book))
     line()
     history: Sequence[Mapping[str, Any]] = found["history"]
     table(headings(), timeline(history, book))

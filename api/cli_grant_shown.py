@@ -34,8 +34,19 @@ class Book(Protocol):
         ...
 
 
-def rows_of(stream: str, state: Json, book: Book) -> Iterator[tuple[str, object]]:
-    """Yield what a grant is, name and value, each value for people."""
+def grant_rows(found: Json, book: Book) -> Iterator[tuple[str, object]]:
+    """Yield what a grant is and what is to be signed, name and value, each value for people.
+
+    `found` has its `id`, its `state`, and an `agreement` where one waits to be signed.
+    """
+    yield from _state(found["id"], found["state"], book)
+    if (agreement := found.get("agreement")) is not None:
+        named = {"template": agreement["template"], "version": agreement["version"]}
+        yield say("grant.agreement"), say("grant.agreement_is", **named)
+        yield say("grant.digest"), agreement["digest"]
+
+
+def _state(stream: str, state: Json, book: Book) -> Iterator[tuple[str, object]]:
     terms: Json = state["terms"]
     yield say("grant.number"), state["number"]
     yield say("grant.id"), stream
@@ -73,15 +84,6 @@ def case_row(case: Json) -> tuple[str, object]:
     """Return what an open renewal or amendment is, and how far."""
     kind, status = word("values", case["kind"]), word("statuses", case["status"])
     return say("grant.case"), say("grant.case_is", kind=kind, status=status, case=case["case"])
-
-
-def agreement_rows(agreement: Json) -> Iterator[tuple[str, object]]:
-    """Yield what is to be signed."""
-    yield (
-        say("grant.agreement"),
-        say("grant.agreement_is", template=agreement["template"], version=agreement["version"]),
-    )
-    yield word("fields", "digest"), agreement["digest"]
 
 
 def status_of(state: Json) -> str:

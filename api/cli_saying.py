@@ -15,7 +15,7 @@ from api.cli_client import Answer, Service
 from api.cli_errors import Failure, Usage
 from api.cli_fields import Leaf, made, parsed, tree_of
 from api.cli_finding import FOUND, find, places_of
-from api.cli_grant_shown import agreement_rows, case_row, headings, rows_of, status_of, timeline
+from api.cli_grant_shown import case_row, grant_rows, headings, status_of, timeline
 from api.cli_places import instant_of
 from api.cli_service import ServiceBook, grant_id, opened, party_ref
 from api.cli_shown import FINDINGS, FINE, UNREACHABLE, document, line, pairs, table
@@ -193,10 +193,15 @@ def _with_evidence(service: Service, ready: Ready, words: Words) -> dict[str, An
 
 
 def _subject(service: Service, grantee: str) -> str:
-    """Return under whose key evidence is sealed: the customer, or the person of a staff member."""
+    """Return under whose key evidence is sealed: the customer, or the person of a staff member.
+
+    Raises `Usage` `acts.nobodys_file`: a team is nobody whose file it could be.
+    """
     kind, _, stream = grantee.partition(":")
-    if kind != "staff":
+    if kind == "customer":
         return grantee
+    if kind != "staff":
+        raise Usage("acts.nobodys_file", grantee=grantee)
     state = service.get(f"/v1/staff/{stream}").document["state"]
     return f"person:{state['person']}"
 
@@ -210,9 +215,7 @@ def _agreed(verb: str, shown: Mapping[str, Any], book: ServiceBook, said: Said) 
         return
     if said.as_json or not terminal():
         raise Usage("acts.unseen")
-    pairs(rows_of(shown["id"], shown["state"], book))
-    if (agreement := shown.get("agreement")) is not None:
-        pairs(agreement_rows(agreement))
+    pairs(grant_rows(shown, book))
     question = say("acts.sure", verb=verb, number=shown["state"]["number"])
     sys.stdout.write(f"\n{question} ")
     sys.stdout.flush()

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from api.cli_errors import Failure, Usage
-from api.cli_shown import aside
+from api.cli_shown import UNREACHABLE, aside
 from api.cli_texts import say, word
 
 if TYPE_CHECKING:
     from api.cli_client import Service
 
 KeyFile = Annotated[Path | None, typer.Option("--key-file", metavar="PATH")]
+
+NAMES: Final = 500
+"""Names that are looked up for one answer."""
 
 LOOKS: Final = 5
 LOOK_SECONDS: Final = 0.3
@@ -106,11 +109,16 @@ def _id(service: Service, kind: str, number: str) -> str | None:
 
 
 class ServiceBook:
-    """What the service says things are called; what the key may not see stays as it is."""
+    """What the service says things are called, `NAMES` of them at most.
+
+    A name is never worth a fault: what the key may not see, or the service does not say, is shown
+    by its id, and a service that gave no answer is not asked for more of them.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._known: dict[str, Any] = {}
+        self._silent = False
 
     def of(self, ref: str) -> str:
         """Return a party as people know it; one without a name is its ref."""
@@ -133,11 +141,10 @@ class ServiceBook:
         return state["versions"][str(version)]["body"]
 
     def _state(self, path: str) -> Any:
-        if path not in self._known:
+        if path not in self._known and not self._silent and len(self._known) < NAMES:
             try:
                 self._known[path] = self._service.get(path).document["state"]
             except Failure as fault:
-                if fault.status not in (403, 404):
-                    raise
+                self._silent = fault.exit_code == UNREACHABLE
                 self._known[path] = None
-        return self._known[path]
+        return self._known.get(path)

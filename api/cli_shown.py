@@ -18,7 +18,7 @@ FINDINGS: Final = 1
 USAGE: Final = 2
 """The arguments or the settings are not right."""
 UNREACHABLE: Final = 3
-"""The database cannot be reached, or is not fit to be used."""
+"""The database or the service cannot be reached, or is not fit to be used."""
 FAULT: Final = 70
 """A fault of this program (EX_SOFTWARE)."""
 
