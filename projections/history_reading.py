@@ -19,6 +19,7 @@ from domain.codec import Undecodable, UnknownEvent, decode
 from domain.errors import Refused
 from projections.history import NAME, named
 from projections.history_asked import Filter
+from projections.history_names import names
 from projections.queries import Page, plain, reached, require_limit
 
 Conn = psycopg.Connection[Any]
@@ -229,6 +230,9 @@ class _Look:
         ids: set[str] = set(self._item["customers"])
         with suppress(UnknownEvent, Undecodable):
             ids |= named(decode(self._item["type"], bytes(self._item["data"])))
+        if self._item["grant_id"] is not None:
+            known = names(self._conn, self._tenant, [self._item["grant_id"]], ()).grants
+            ids |= {one.policy for one in known.values()}
         ids -= {self._item["stream_id"], self._item["case_id"]}
         found = [self._last_before(one) for one in sorted(ids)[:NEAR]]
         return sorted({one for one in found if one is not None}, reverse=True)

@@ -238,6 +238,7 @@ def test_an_event_tells_what_led_to_it_and_what_followed(story: Story) -> None:
         one for one in led_to if one[0] == "case"
     ]
     assert ("rests_on", "customer.confirmed") in led_to
+    assert ("rests_on", "policy.published") in led_to
     assert followed[0][1] == "grant.signed"
     _, led_to, _ = near(story, by_type["grant.requested.1"])
     assert ("rests_on", "policy.published") in led_to

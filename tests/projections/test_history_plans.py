@@ -20,6 +20,8 @@ from tests.support import cluster
 from tests.support.ledger import make_tenant
 from tests.support.owner import superuser
 
+pytestmark = pytest.mark.timeout(1200)  # with `--full` millions of rows are put there first
+
 Conn = psycopg.Connection[Any]
 
 GRANTS = 1_000

@@ -224,8 +224,11 @@ class Shell:
 
 
 def _masked(text: str) -> str:
-    """Return a line without what is another one in every run; a position stands at its end."""
-    return re.sub(r" \d+$", " 0", TIED.sub("#", INSTANT.sub("@", text)))
+    """Return a line without what is another one in every run; a position stands at its end, or
+    before the instant that it begins with.
+    """
+    masked = TIED.sub("#", INSTANT.sub("@", text))
+    return re.sub(r" \d+$|^\d+(?= @)", " 0", masked)
 
 
 GUARD = "\N{SYMBOL FOR NULL}"
