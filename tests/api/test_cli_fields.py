@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from api.cli_errors import Usage
+from api.cli_errors import Failure, Usage
 from api.cli_fields import fields_of, made, parsed, tree_of
+from api.cli_service import ServiceBook
 from api.routes.grants import GrantGiven
 from api.routes.operations_table import COMMANDS
 from tests.support.commands import Installation, Said
@@ -209,3 +210,23 @@ def test_a_busy_service_is_asked_again() -> None:
     refused = say("grant", "list", COUNTERSEAL_URL=url)
     thread.join(10)
     assert (refused.code, refused.err) == (3, "counterseal: request.busy: Busy.\n")
+
+
+class Silent:
+    """A service that has stopped to answer."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def get(self, path: str) -> None:
+        self.asked += 1
+        raise Failure("service.lost", "No answer.", 3)
+
+
+def test_a_name_that_cannot_be_had_is_an_id_and_no_fault() -> None:
+    service = Silent()
+    book = ServiceBook(service)  # type: ignore[arg-type]
+    refs = [f"customer:{ID}", f"staff:{ID}", "service:till"]
+    assert [book.of(ref) for ref in refs] == refs
+    assert book.policy(ID, 1) is None
+    assert service.asked == 1
