@@ -23,11 +23,11 @@ TENANT: Final = "demo"
 SCOPES: Final = {
     "administrator": ("admin", "staff", "policies", "audit:read"),
     "requester": ("customers", "grants:request", "grants:read"),
-    "verifier": ("customers", "grants:verify", "grants:read"),
+    "verifier": ("customers", "grants:verify", "grants:read", "shares", "me"),
     "approver": ("grants:approve", "grants:read"),
     "second-approver": ("grants:approve", "grants:read"),
     "compliance": ("policies", "customers", "grants:supervise", "grants:read", "audit:read"),
-    "member": ("grants:request", "grants:sign", "grants:read"),
+    "member": ("grants:request", "grants:sign", "grants:read", "me"),
     "shop": ("evaluate", "search"),
 }
 """Name of a key's file -> what it may ask for."""
@@ -138,6 +138,8 @@ def welcome(tried: Tried, url: str, language: Language) -> str:
         bearer = f'-H "Authorization: Bearer $(cat {file})"'
         return f"curl -sw '\\n' {url}{path} {bearer}{accept}{more}"
 
+    approver = shlex.quote(str(folder / "approver.key"))
+    approve = f"grant approve {made.grants['to_approve']} stage=sales --key-file {approver}"
     asked = f" -H 'Content-Type: application/json' -d '{check}'"
     lines = [
         "",
@@ -158,6 +160,9 @@ def welcome(tried: Tried, url: str, language: Language) -> str:
         f"   {where}.venv/bin/counterseal grant show {made.grants['suspended']} --tenant {TENANT}",
         "",
         say("demo.keys", folder=folder),
+        say("demo.acts"),
+        f"   COUNTERSEAL_URL={url} .venv/bin/counterseal {approve}",
+        "",
         cli_texts.say("demo.end"),
     ]
     return "\n".join(lines)

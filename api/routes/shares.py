@@ -28,7 +28,6 @@ from domain.grants import Grant
 from domain.policies import Policy
 from domain.sealing import Sealed
 from domain.sharing import Share
-from domain.teams import TEAM
 from domain.values import Instant
 from projections.checks import Decision, decide
 from projections.checks import Question as Asked
@@ -156,10 +155,9 @@ def _look(call: Call, customer: str, grant: str) -> Looked:
 
 def _is_grantee(decision: Decision, grantee: str) -> bool:
     """Tell whether the subject is who was given it, or belongs to that team at that instant."""
-    kind, _, team = grantee.partition(":")
-    if kind != TEAM:
-        return grantee == decision.question.subject
-    windows = decision.material.subject.member.get(team, ())
+    if grantee == decision.question.subject:
+        return True
+    windows = decision.material.subject.member.get(grantee, ())
     return any(begin <= decision.at < until for begin, until in windows)
 
 

@@ -135,6 +135,8 @@ def test_a_team_shares_a_customer_with_another_whose_members_see_it_while_they_b
     assert code(read(firm, customer, grant, "fitter")) == (404, "share.unknown")
     firm["root"].done(fitter, {"team": "after-sales"})
     assert read(firm, customer, grant, "fitter").status_code == 200
+    firm["compliance"].done(f"/v1/grants/{grant}/suspension", BECAUSE)
+    assert code(read(firm, customer, grant, "fitter")) == (403, "share.not_in_force")
     assert len(log_rows(firm, customer)) == 2
 
 
