@@ -54,6 +54,13 @@ def test_a_stage_before_the_last_takes_nothing() -> None:
     assert GUARD not in world.streams
 
 
+def test_what_is_only_proposed_is_looked_at_and_not_written_down() -> None:
+    world = one_taken()
+    world.amend("one", scope=somewhere("CN"))
+    assert world.reads[GUARD] == 1
+    assert world.streams[GUARD].version == 1
+
+
 def test_what_is_over_leaves_the_guard_in_time() -> None:
     state = evolve(None, reserved("g-1-aa", T0 + DAY))
     state = evolve(state, reserved("g-2-aa", T0 + 9 * DAY, at=T0 + DAY - timedelta(microseconds=1)))

@@ -9,8 +9,9 @@ import pytest
 
 from domain.commands.grants import AskInformation, ProvideInformation, WithdrawGrant
 from domain.commands.supervision import RevokeGrant
+from domain.errors import Refused
 from domain.events.grant import GrantActivated, GrantRequested, GrantScheduled
-from domain.passing_on import is_passed_on_from
+from domain.passing_on import chain_above, is_passed_on_from
 from domain.values import Imported, PolicyRef, Term, Terms
 from domain.view import Circumstances, View
 from tests.domain.grant_family import (
@@ -137,6 +138,22 @@ def test_a_newer_version_of_the_policy_makes_no_older_grant_deeper() -> None:
     assert refused.params == {"depth": 1}
 
 
+def test_a_newer_version_of_the_policy_may_let_less_be_passed_on() -> None:
+    world = passing_on()
+    world.request("child", **CHILD, pass_on=1)
+    publish_again(world, easy(depth=1))
+    refused = world.no(asked("grand", grantee="south", parent="child"), by="ann")
+    assert (refused.code, refused.params) == ("grant.passing_on_too_deep", {"depth": 1})
+
+
+def test_what_was_let_be_passed_on_far_and_is_no_longer_goes_less_far() -> None:
+    world = passing_on()
+    world.request("child", **CHILD, pass_on=1)
+    world.amend("top", pass_on=1)
+    refused = world.no(asked("grand", grantee="south", parent="child"), by="ann")
+    assert (refused.params["parent"], refused.params["part"]) == ("top", "pass_on")
+
+
 # --- from what and to whom ------------------------------------------------------------------------
 
 
@@ -177,6 +194,21 @@ def imported_request(parent: str | None) -> GrantRequested:
 def test_no_grant_is_passed_on_from_itself() -> None:
     refused = passing_on().no(asked("child", grantee="north", parent="child"), by="ann")
     assert refused.code == "grant.chain_too_long"
+
+
+@pytest.mark.parametrize(("levels", "fine"), [(8, True), (9, False)])
+def test_a_chain_is_followed_over_eight_grants(levels: int, fine: bool) -> None:
+    world = Family()
+    for level in range(levels):
+        above = None if level == 0 else f"level-{level - 1}"
+        world.given("grant", f"level-{level}", imported_request(above))
+    view = View(world.load, Circumstances(TENANT, world.now, "c", staff("ann")))
+    asked_for = imported_request(f"level-{levels - 1}").terms
+    if fine:
+        assert len(chain_above(view, asked_for)) == levels
+    else:
+        with pytest.raises(Refused, match=r"grant.chain_too_long"):
+            chain_above(view, asked_for)
 
 
 def test_a_circle_of_imported_grants_is_not_walked_for_ever() -> None:

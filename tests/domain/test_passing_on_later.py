@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from domain.commands.cases import ApproveCase, RequestRenewal
+from domain.commands.cases import ApproveCase, RequestRenewal, SignCase
 from domain.commands.grants import (
     ApproveStage,
     AskInformation,
@@ -30,6 +30,7 @@ from domain.values import PolicyRef, Term, Terms
 from tests.domain.grant_family import (
     SIGNED,
     Family,
+    asked,
     easy,
     passing_on,
     publish_again,
@@ -163,6 +164,25 @@ def test_an_amendment_of_the_child_goes_no_further_than_the_parent() -> None:
         assert refused.value.params["part"] == part
     assert world.amend("child", scope=somewhere("CN/31"))
     world.now += HOUR
+
+
+def test_an_amendment_of_the_parent_lends_nothing_before_it_rules() -> None:
+    world = passing_on(staged(agreement=SIGNED))
+    world.amend("top", scope=somewhere("CN"))
+    wide = asked("child", **CHILD, scope=somewhere("CN"))
+    assert world.no(wide, by="ann").params["part"] == "scope"
+    world.run(ApproveCase(grant_id="top", case="a-top", stage="only"), by="carl")
+    assert world.no(wide, by="ann").params["part"] == "scope"
+    digest = agreement_digest(SIGNED, case_terms(world))
+    signs = SignCase(grant_id="top", case="a-top", party="grantee", digest=digest)
+    world.run(signs, by="mia")
+    assert world.run(wide, by="ann")
+
+
+def case_terms(world: Family) -> Terms:
+    case = world.state("top").open_case
+    assert case is not None
+    return case.terms
 
 
 def test_a_narrowing_amendment_of_the_child_asks_for_no_parent() -> None:
