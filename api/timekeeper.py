@@ -1,17 +1,21 @@
-"""Writes down what the clock did, which changes no answer: lapses, starts, ends, fallen holds."""
+"""Writes down what the clock did, which changes no answer: lapses, starts, ends, fallen holds, and
+the ends of what was passed on from grants that ended for good.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import psycopg
 from eventsourcing.persistence import PersistenceError
 
 from api.ids import new_id
+from domain.commands.below import RevokePassedOn
 from domain.commands.cases import RecordCaseLapse
 from domain.commands.customers import RecordCustomerLapse
 from domain.commands.supervision import (
@@ -22,11 +26,12 @@ from domain.commands.supervision import (
 )
 from domain.customers import Customer
 from domain.errors import Refused
-from domain.grant_states import OPEN, Grant, case_lapse_of, status_at
+from domain.grant_states import EFFECTIVE, OPEN, Grant, case_lapse_of, status_at
 from domain.ledger import Ledgers, Outcome, Submission
+from domain.parent_ended import over_for_good
 from domain.values import TIMEKEEPER, Instant
 from domain.view import Command
-from projections.due import Due, due, tenants
+from projections.due import TOP, Below, Due, Place, below, due, tenants
 
 INTERVAL_S = 1.0
 """Between two passes of a running timekeeper."""
@@ -51,6 +56,17 @@ class Pass(msgspec.Struct, frozen=True):
     due: int
     written: int
     left: int
+
+
+class Deed(NamedTuple):
+    """A command on a stream as it was at a version."""
+
+    stream_id: str
+    version: int
+    command: Command
+
+
+D = TypeVar("D")
 
 
 def commands_for(stream_id: str, state: Any, at: Instant) -> list[Command]:
@@ -82,61 +98,120 @@ def _which(command: Command) -> str:
     return str(getattr(command, "hold", getattr(command, "case", "")))
 
 
-def tick(ledgers: Ledgers, tenant: str, at: Instant | None = None) -> Pass:
-    """Make one pass over a tenant; `at` only where its clock is given.
+class _Run:
+    """One pass under way: commands submitted, so many at once, and what became of them."""
 
-    Two at once are harmless: the second finds what it would write already there, and the key of
-    each command is made of the stream, its version and the deed.
-    """
-    now = ledgers.now(tenant) if at is None else at
-    waiting: list[Future[Outcome]] = []
-    counts = {"due": 0, "written": 0, "left": 0}
+    def __init__(self, ledgers: Ledgers, tenant: str, at: Instant | None) -> None:
+        self.ledgers = ledgers
+        self.tenant = tenant
+        self.at = at
+        self.now = ledgers.now(tenant) if at is None else at
+        self.counts = {"due": 0, "written": 0, "left": 0}
+        self._waiting: list[Future[Outcome]] = []
 
-    def leave(fault: Exception) -> None:
+    def each(self, found: Iterable[D], deeds: Callable[[D], Iterable[Deed]]) -> None:
+        """Submit what is to be written of each stream found."""
+        for one in found:
+            wanted: list[Deed] = []
+            try:
+                wanted += deeds(one)
+                self.counts["due"] += bool(wanted)
+            except AWAY:
+                raise
+            except Exception as fault:  # noqa: BLE001  (see `_leave`)
+                self.counts["due"] += 1
+                self._leave(fault)
+            for deed in wanted:
+                self._submit(deed)
+
+    def finish(self) -> Pass:
+        """Wait for all that is under way."""
+        for future in self._waiting:
+            self._settle(future)
+        self._waiting = []
+        return Pass(**self.counts)
+
+    def _submit(self, deed: Deed) -> None:
+        name = f"{type(deed.command).__name__}/{_which(deed.command)}"
+        submission = Submission(
+            tenant=self.tenant,
+            caller=TIMEKEEPER.ref,
+            key=f"{deed.stream_id}/{deed.version}/{name}",
+            fingerprint=b"tick",
+            command=deed.command,
+            by=TIMEKEEPER,
+            command_id=new_id(),
+            at=self.at,
+        )
+        self._waiting.append(self.ledgers.submit(submission))
+        if len(self._waiting) >= IN_FLIGHT:
+            self._settle(self._waiting.pop(0))
+
+    def _settle(self, future: Future[Outcome]) -> None:
+        try:
+            self.counts["written"] += future.result().status == "done"
+        except AWAY:
+            raise
+        except Exception as fault:  # noqa: BLE001  (see `_leave`)
+            self._leave(fault)
+
+    def _leave(self, fault: Exception) -> None:
         """Whatever is wrong with one stream keeps no other one waiting."""
-        counts["left"] += 1
+        self.counts["left"] += 1
         if not isinstance(fault, Refused):
             log.error("timekeeper left a stream: %s", type(fault).__name__)
         elif fault.code not in NOT_NOW:
             log.warning("timekeeper refused: %s", fault.code)
 
-    def settle(future: Future[Outcome]) -> None:
-        try:
-            counts["written"] += future.result().status == "done"
-        except AWAY:
-            raise
-        except Exception as fault:  # noqa: BLE001  (see `leave`)
-            leave(fault)
 
+def tick(
+    ledgers: Ledgers,
+    tenant: str,
+    at: Instant | None = None,
+    places: dict[str, Place] | None = None,
+) -> Pass:
+    """Make one pass over a tenant; `at` only where its clock is given.
+
+    Everything passed on is looked at; with `places`, where each tenant's last pass stopped, one
+    page of it. Two at once are harmless: the second finds what it would write already there, and
+    the key of each command is made of the stream, its version and the deed.
+    """
+    run = _Run(ledgers, tenant, at)
     with ledgers.pool.connection() as conn:
-        found: list[Due] = list(due(conn, tenant, now))
-    for one in found:
-        counts["due"] += 1
-        try:
-            version, state = ledgers.load(tenant, one.stream, one.stream_id)
-        except AWAY:
-            raise
-        except Exception as fault:  # noqa: BLE001  (see `leave`)
-            leave(fault)
-            continue
-        for command in commands_for(one.stream_id, state, now):
-            deed = type(command).__name__
-            submission = Submission(
-                tenant=tenant,
-                caller=TIMEKEEPER.ref,
-                key=f"{one.stream_id}/{version}/{deed}/{_which(command)}",
-                fingerprint=b"tick",
-                command=command,
-                by=TIMEKEEPER,
-                command_id=new_id(),
-                at=at,
-            )
-            waiting.append(ledgers.submit(submission))
-            if len(waiting) >= IN_FLIGHT:
-                settle(waiting.pop(0))
-    for future in waiting:
-        settle(future)
-    return Pass(**counts)
+        found = list(due(conn, tenant, run.now))
+    run.each(found, lambda one: _recorded(run, one))
+    place = TOP if places is None else places.get(tenant, TOP)
+    while True:
+        with ledgers.pool.connection() as conn:
+            children, following = below(conn, tenant, run.now, place)
+        over: dict[str, bool] = {}
+        run.each(children, lambda one, over=over: _revoked(run, one, over))
+        if places is not None:
+            places[tenant] = following or TOP
+        if places is not None or following is None:
+            return run.finish()
+        place = following
+
+
+def _recorded(run: _Run, one: Due) -> Iterator[Deed]:
+    version, state = run.ledgers.load(run.tenant, one.stream, one.stream_id)
+    for command in commands_for(one.stream_id, state, run.now):
+        yield Deed(one.stream_id, version, command)
+
+
+def _revoked(run: _Run, one: Below, over: dict[str, bool]) -> Iterator[Deed]:
+    """Yield the revocation of what was passed on from a grant that ended for good; one within its
+    grace may be renewed yet. `over` keeps what was found of each parent.
+    """
+    ledgers, tenant = run.ledgers, run.tenant
+    if one.parent not in over:
+        parent: Grant | None = ledgers.load(tenant, "grant", one.parent).state
+        named = None if parent is None else parent.policy.policy
+        policy = ledgers.load(tenant, "policy", named).state if named else None
+        over[one.parent] = parent is not None and over_for_good(parent, policy, run.now)
+    version, state = ledgers.load(tenant, "grant", one.grant_id)
+    if over[one.parent] and isinstance(state, Grant) and status_at(state, run.now) in EFFECTIVE:
+        yield Deed(one.grant_id, version, RevokePassedOn(grant_id=one.grant_id))
 
 
 class Timekeeper:
@@ -145,6 +220,7 @@ class Timekeeper:
     def __init__(self, ledgers: Ledgers, interval_s: float = INTERVAL_S) -> None:
         self._ledgers = ledgers
         self._interval = interval_s
+        self._places: dict[str, Place] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -171,7 +247,7 @@ class Timekeeper:
     def _tick(self, tenant: str) -> None:
         """Make a pass over one tenant; what is wrong with it keeps no other tenant waiting."""
         try:
-            tick(self._ledgers, tenant)
+            tick(self._ledgers, tenant, places=self._places)
         except Exception as fault:  # noqa: BLE001
             log.warning("timekeeper pass failed: %s", type(fault).__name__)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 import psycopg
 from psycopg.rows import tuple_row
 
+from domain.grant_states import ENDED
 from domain.values import Instant
 
 PAGE = 500
@@ -58,6 +59,58 @@ def due(conn: psycopg.Connection[Any], tenant: str, now: Instant) -> Iterator[Du
             if len(rows) < PAGE:
                 break
             last, at = rows[-1][0], rows[-1][1]
+
+
+class Below(NamedTuple):
+    """A grant in effect that was passed on from `parent`, which ended as far as was recorded."""
+
+    grant_id: str
+    parent: str
+
+
+Place = tuple[str, str]
+"""Behind which child, as parent and grant, a page begins."""
+
+TOP: Final[Place] = (_START[1], _START[1])
+
+_BELOW = (
+    "SELECT c.grant_id::text, c.parent::text,"
+    " (p.status = ANY (%(ended)s) OR p.revoked_from <= %(now)s) IS TRUE"
+    " FROM (SELECT g.tenant_id, g.generation, g.parent, g.grant_id FROM grants g"
+    "  WHERE g.tenant_id = %(tenant)s AND g.parent IS NOT NULL AND g.generation ="
+    "  (SELECT generation FROM generations"
+    "   WHERE tenant_id = %(tenant)s AND projection = 'grants' AND live)"
+    "  AND g.status IN ('scheduled', 'active', 'suspended')"
+    "  AND (g.parent, g.grant_id) > (%(parent)s::uuid, %(id)s::uuid)"
+    "  ORDER BY g.parent, g.grant_id LIMIT %(page)s) c"
+    " LEFT JOIN LATERAL (SELECT p.status, p.revoked_from FROM grants p"
+    "  WHERE p.tenant_id = c.tenant_id AND p.generation = c.generation AND p.grant_id = c.parent"
+    "  OFFSET 0) p ON true"
+    " ORDER BY c.parent, c.grant_id"
+)
+
+
+def below(
+    conn: psycopg.Connection[Any], tenant: str, now: Instant, after: Place
+) -> tuple[list[Below], Place | None]:
+    """Return what is in effect below ended grants, of one page of all that was passed on, and where
+    the next page begins; None where this was the last one.
+
+    `conn` is in autocommit; a page looks at `PAGE` grants and those above them, whatever it finds.
+    """
+    with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+        params: dict[str, Any] = {
+            "tenant": tenant,
+            "now": now,
+            "parent": after[0],
+            "id": after[1],
+            "page": PAGE,
+            "ended": sorted(ENDED),
+        }
+        rows = cursor.execute(cast(Any, _BELOW), params).fetchall()
+    found = [Below(row[0], row[1]) for row in rows if row[2]]
+    return found, (rows[-1][1], rows[-1][0]) if len(rows) == PAGE else None
 
 
 def tenants(conn: psycopg.Connection[Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from domain.grant_states import (
     EFFECTIVE,
@@ -37,6 +38,14 @@ def due_at(grant: Grant) -> Instant | None:
     return min((at for at in (due, case_lapse) if at is not None), default=None)
 
 
+def _id(text: str | None) -> str | None:
+    """Return what has the form of an id; imported history may name a grant by something else."""
+    try:
+        return None if text is None else str(UUID(text))
+    except ValueError:
+        return None
+
+
 def row(grant: Grant) -> dict[str, Any]:
     """Return the row of a state; start and end are those of effect, before it those asked for."""
     terms = grant.terms
@@ -60,6 +69,7 @@ def row(grant: Grant) -> dict[str, Any]:
         "due_at": due_at(grant),
         "holds": sum(hold.until is None for hold in grant.holds),
         "revocation": None if grant.revocation is None else grant.revocation.case,
+        "parent": _id(terms.parent),
         "irregular": grant.irregular,
     }
 
@@ -88,6 +98,7 @@ MODEL = StreamModel(
         "due_at": "timestamptz",
         "holds": "integer",
         "revocation": "text",
+        "parent": "uuid",
         "irregular": "boolean",
     },
     row=row,

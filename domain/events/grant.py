@@ -223,8 +223,8 @@ class GrantRevocationProposed(Event, frozen=True):
 
 
 class GrantRevoked(Event, frozen=True):
-    """Ended early, from `effective_at` on; `cause` names the rule or the parent where it was
-    automatic.
+    """Ended early, from `effective_at` on; `cause` names the rule where it was automatic, `parent`
+    the grant it was passed on from where that one's end was the reason.
     """
 
     name: ClassVar[str] = "grant.revoked.1"
@@ -233,6 +233,7 @@ class GrantRevoked(Event, frozen=True):
     effective_at: Instant
     case: str | None = None
     cause: str | None = None
+    parent: str | None = None
 
 
 class GrantExpired(Event, frozen=True):

@@ -71,6 +71,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
         return iter(Due("customer", name, NOW) for name in ("a", "b", "c"))
 
     monkeypatch.setattr(timekeeper, "due", due)
+    monkeypatch.setattr(timekeeper, "below", lambda *_asked: ([], None))
     monkeypatch.setattr(timekeeper, "tenants", lambda _conn: ["first", "second"])
     return Fake()
 

@@ -68,6 +68,14 @@ def fill(conn: psycopg.Connection[Any], tenant: str) -> None:
     for level in range(1, CHAINED + 1):
         _pass_on(conn, given, 100_000 * level, "customer:' || to_id(%(grant)s + i)")
     _pass_on(conn, given, 100_000 * (CHAINED + 1), "team:sales/' || i")
+    conn.execute(
+        "INSERT INTO grants (tenant_id, generation, grant_id, version, position, recorded_at,"
+        " number, grantee, kind, status, terms_number, actions, scope, policy_id, policy_version,"
+        " case_id, holds, irregular, parent) SELECT %(t)s, 1, to_id(100000 + i), 1, i,"
+        " '2026-01-01Z', 'B' || i, 'customer:b' || i, 'below', 'active', 1, '{sell}', '{}', '', 1,"
+        " 'c', 0, false, to_id(i) FROM generate_series(1, %(n)s) i",
+        given,
+    )
     conn.execute("UPDATE ledgers SET position = 100 + %(n)s WHERE tenant_id = %(t)s", given)
 
 

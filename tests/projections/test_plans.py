@@ -17,7 +17,7 @@ from api.provisioning import Database
 from domain.ledger import Ledgers
 from projections import check_rows, queries
 from projections.check_rows import CHECK, GONE, POSITION_AT, TAIL, check_parameters
-from projections.due import due
+from projections.due import PAGE, TOP, below, due
 from projections.duty_breaches import breaches
 from projections.inline import InlineTables
 from tests.projections import facts
@@ -263,6 +263,18 @@ def test_what_is_due_is_found_without_looking_at_the_rest(
     scans, rows = touched(conn, lambda: found.append(len(list(due(conn, tenant, soon)))))
     assert (found, scans) == ([20], 0)
     assert rows <= 200
+
+
+def test_a_page_of_what_was_passed_on_looks_at_no_more_than_a_page(
+    conn: Conn, filled: tuple[Database, str]
+) -> None:
+    _, tenant = filled
+    pages: list[object] = []
+    scans, rows = touched(conn, lambda: pages.append(below(conn, tenant, clock(), TOP)))
+    found, following = below(conn, tenant, clock(), TOP)
+    assert (pages, scans) == ([(found, following)], 0)
+    assert following is not None
+    assert rows <= 2 * PAGE + 20
 
 
 def test_a_page_of_breaches_stops_where_it_is_full(
