@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from api import (
+    cli_compliance,
     cli_database,
     cli_doctor,
     cli_grant,
@@ -25,6 +26,7 @@ from api import (
     cli_serve,
     cli_tenants,
     cli_texts,
+    cli_work,
 )
 from api.cli_errors import Told, told
 from api.cli_help import Group, path_of
@@ -76,6 +78,8 @@ def command_line() -> typer.Typer:
     cli_keys.register(app)
     cli_grant.register(app)
     cli_questions.register(app)
+    cli_work.register(app)
+    cli_compliance.register(app)
     cli_history.register(app)
     cli_doctor.register(app)
     if find_spec("api.cli_import") is not None:

@@ -10,7 +10,7 @@ import typer
 
 from api import cli_texts
 from api.cli_errors import Usage
-from api.cli_help import Command, Group
+from api.cli_help import Command
 from api.cli_places import Places, instant_of, party_of, tenant_of
 from api.cli_shown import FINDINGS, FINE, Json, document, line, pairs, table
 from api.cli_texts import say
@@ -30,9 +30,6 @@ DUTIES_PAGE: Final = 1_000
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("check", cls=Command)(check)
-    compliance = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    compliance.command("duties", cls=Command)(compliance_duties)
-    app.add_typer(compliance, name="compliance", cls=Group)
 
 
 def check(
@@ -157,7 +154,7 @@ def compliance_duties(
                 break
             after = page.last
         counted = totals(conn, known.id)
-        numbers = _staff_numbers(conn, known.id)
+        numbers = staff_numbers(conn, known.id)
     if as_json:
         shown = {"cases": counted.cases, "pairs": counted.pairs, "position": counted.position}
         document({**shown, "items": found})
@@ -180,7 +177,7 @@ def _breach(one: dict[str, Any], numbers: dict[str, str]) -> tuple[str, ...]:
     return (str(one["number"] or one["grant_id"]), called, *acts)
 
 
-def _staff_numbers(conn: psycopg.Connection[Any], tenant: str) -> dict[str, str]:
+def staff_numbers(conn: psycopg.Connection[Any], tenant: str) -> dict[str, str]:
     """Return staff id -> number."""
     with conn.transaction():
         conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))

@@ -1,0 +1,215 @@
+"""`counterseal compliance`: the queries over all grants, what the doors give, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from api.cli_help import Command, Group
+from api.cli_places import Places, Tenant, instant_of, tenant_of
+from api.cli_questions import compliance_duties, staff_numbers
+from api.cli_shown import FINDINGS, FINE, Json, document, instant, line, table
+from api.cli_texts import say, word
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from projections.queries import Page
+
+PAGE: Final = 1_000
+MAX_DAYS: Final = 36_500
+
+TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT")]
+InstantOption = Annotated[str | None, typer.Option("--instant", metavar="INSTANT")]
+DaysOption = Annotated[int, typer.Option("--days", metavar="N", min=0, max=MAX_DAYS)]
+Rows = list[dict[str, Any]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file, and that of duties."""
+    compliance = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    for name, command in (
+        ("duties", compliance_duties),
+        ("unchecked", unchecked),
+        ("open", open_longer),
+        ("beyond-evidence", beyond_evidence),
+        ("ending", ending),
+        ("retired-policies", retired_policies),
+        ("approvers", approvers),
+    ):
+        compliance.command(name, cls=Command)(command)
+    app.add_typer(compliance, name="compliance", cls=Group)
+
+
+def unchecked(*, tenant: TenantOption = None, as_json: Json = False) -> int:
+    """List the cases that somebody approved and nobody checked."""
+    from projections.compliance import unchecked as ask
+
+    return _list(
+        tenant,
+        lambda conn, known, after: ask(conn, known.id, after=after, limit=PAGE),
+        ("number", "case_kind", "opened_at", "approvals", "demanded", "imported"),
+        as_json=as_json,
+    )
+
+
+def open_longer(
+    *,
+    days: DaysOption = 30,
+    moment: InstantOption = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> int:
+    """List the cases that are open for longer than so many days."""
+    from projections.compliance import open_longer as ask
+
+    when = instant_of(moment)
+    return _list(
+        tenant,
+        lambda conn, known, after: ask(
+            conn, known.id, days=days, instant=when or _now(known), after=after, limit=PAGE
+        ),
+        ("number", "case_kind", "opened_at", "open_days", "over_at"),
+        as_json=as_json,
+    )
+
+
+def beyond_evidence(
+    *, moment: InstantOption = None, tenant: TenantOption = None, as_json: Json = False
+) -> int:
+    """List what is in force beyond the end of the evidence or identity it rests on."""
+    from projections.compliance import beyond_evidence as ask
+
+    when = instant_of(moment)
+    return _list(
+        tenant,
+        lambda conn, known, after: ask(
+            conn, known.id, instant=when or _now(known), after=after, limit=PAGE
+        ),
+        ("number", "kind", "beyond", "evidence_ends_at", "identity_ends_at", "ends_at"),
+        as_json=as_json,
+    )
+
+
+def ending(
+    *,
+    days: DaysOption = 30,
+    moment: InstantOption = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> int:
+    """List the grants that end within so many days, the soonest first."""
+    from projections.compliance import ending as ask
+
+    when = instant_of(moment)
+    return _list(
+        tenant,
+        lambda conn, known, after: ask(
+            conn, known.id, days=days, instant=when or _now(known), after=after, limit=PAGE
+        ),
+        ("number", "kind", "ends_at", "left_days"),
+        as_json=as_json,
+        finding=False,
+    )
+
+
+def retired_policies(
+    *, moment: InstantOption = None, tenant: TenantOption = None, as_json: Json = False
+) -> int:
+    """List what is in force under a retired or superseded version of its policy."""
+    from projections.compliance import retired_policies as ask
+
+    when = instant_of(moment)
+    return _list(
+        tenant,
+        lambda conn, known, after: ask(
+            conn, known.id, instant=when or _now(known), after=after, limit=PAGE
+        ),
+        ("number", "kind", "policy_version", "retired_at", "superseded_at", "ends_at"),
+        as_json=as_json,
+    )
+
+
+def approvers(
+    *,
+    since: Annotated[str | None, typer.Option("--since", metavar="INSTANT")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="INSTANT")] = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> int:
+    """Tell who approved how much: the approvals that stand, by person."""
+    from projections.approvers import approvers as ask
+
+    begin, end = instant_of(since), instant_of(until)
+    return _list(
+        tenant,
+        lambda conn, known, after: ask(
+            conn, known.id, since=begin, until=end, after=after, limit=PAGE
+        ),
+        ("parties", "approvals", "cases", "kinds", "first", "last", "imported"),
+        as_json=as_json,
+        finding=False,
+    )
+
+
+def _list(
+    tenant: str | None,
+    ask: Callable[[psycopg.Connection[Any], Tenant, Any], Page],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    finding: bool = True,
+) -> int:
+    """Show every row of a list; with `finding` the exit code tells whether there is one."""
+    with Places().connection() as conn:
+        known = tenant_of(conn, tenant)
+        found = whole(lambda after: ask(conn, known, after))
+        numbers = staff_numbers(conn, known.id)
+    if as_json:
+        document({"items": found})
+    else:
+        headings = [say(f"compliance.{name}") for name in columns]
+        table(headings, [[_cell(row[name], numbers) for name in columns] for row in found])
+        line(say("compliance.total", number=len(found)))
+    return FINDINGS if found and finding else FINE
+
+
+def _cell(value: Any, numbers: dict[str, str]) -> str:
+    match value:
+        case datetime():
+            return instant(value)
+        case bool():
+            return say("compliance.yes" if value else "compliance.no")
+        case list():
+            shown = (numbers.get(str(one).partition(":")[2], word("beyond", one)) for one in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+            return ", ".join(shown)
+        case dict():
+            return ", ".join(f"{kind} {number}" for kind, number in value.items())  # pyright: ignore[reportUnknownVariableType]
+        case None:
+            return ""
+        case _:
+            return word("case_kinds", str(value))
+
+
+def whole(ask: Callable[[Any], Page]) -> Rows:
+    """Return the rows of all pages."""
+    found: Rows = []
+    after: Any = None
+    while True:
+        page = ask(after)
+        found += page.items
+        after = page.last
+        if after is None:
+            return found
+
+
+def _now(tenant: Tenant) -> datetime:
+    """Return the instant by which a tenant's lists are asked, as its commands are decided."""
+    return tenant.recorded_at if tenant.clock == "given" else max(clock(), tenant.recorded_at)
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,96 @@
+"""worklist and compliance on the command line, over the sample tenant; and their chapter."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.test_cli_questions import until_up_to_date
+from tests.support.commands import Installation, installed
+from tests.support.transcript import Shell, steps
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+CHAPTERS = (DOCS / "compliance.md", DOCS / "compliance.zh-CN.md")
+
+
+@pytest.fixture(scope="module")
+def here(run_directory: Path) -> Iterator[Installation]:
+    """The sample tenant, with its read models up to date."""
+    with installed(run_directory) as made:
+        with made.served("demo", "--port", "0") as demo:
+            until_up_to_date(made)
+            assert demo.end() == 0
+        yield made
+
+
+@pytest.fixture(scope="module")
+def grants(here: Installation) -> dict[str, str]:
+    """The sample's grants: what they are there for -> number."""
+    return json.loads((here.folder / "demo" / "tenant.json").read_text())["grants"]
+
+
+def test_the_worklist_says_what_waits_and_who_could(
+    here: Installation, grants: dict[str, str]
+) -> None:
+    said = here.say("worklist", "--lang", "en")
+    assert said.code == 0
+    row = rf"check the request +dealership {grants['to_check']} +D-0001 +verifier .* +S-0003$"
+    assert re.search(row, said.out, re.MULTILINE)
+    assert said.out.endswith("Waiting: 3.\n")
+    assert "核查申请" in here.say("worklist", "--lang", "zh").out
+    items = here.say("worklist", "--json").json()["items"]
+    assert [one["kind"] for one in items] == ["sign", "approve", "check"]
+    assert [one["since"] for one in items] == sorted(one["since"] for one in items)
+
+
+def test_the_worklist_is_filtered(here: Installation, grants: dict[str, str]) -> None:
+    def numbers(*words: str) -> list[str]:
+        return [one["number"] for one in here.say("worklist", "--json", *words).json()["items"]]
+
+    assert numbers("--for", "S-0003") == [grants["to_check"]]
+    assert numbers("--for", "staff:S-0003") == [grants["to_check"]]
+    assert numbers("--kind", "check") == [grants["to_check"]]
+    assert numbers("--customer", "D-0001") == [grants["to_check"]]
+    assert numbers("--overdue", "1") == []
+    assert numbers("--unassigned") == []
+    said = here.say("worklist", "--kind", "sleep")
+    assert (said.code, "worklist.kind" in said.err) == (2, True)
+    assert here.say("worklist", "--for", "S-9999").code == 2
+
+
+def test_queries_of_compliance_tell_by_their_code_whether_they_found_something(
+    here: Installation, grants: dict[str, str]
+) -> None:
+    codes = {
+        name: here.say("compliance", name, "--json").code
+        for name in ("unchecked", "open", "beyond-evidence", "retired-policies", "approvers")
+    }
+    assert codes == dict.fromkeys(codes, 0)
+    said = here.say("compliance", "open", "--days", "0", "--lang", "en")
+    assert said.code == 1
+    assert re.search(rf"^{grants['to_check']} +request ", said.out, re.MULTILINE)
+    ending = here.say("compliance", "ending", "--days", "400", "--json")
+    assert ending.code == 0
+    assert [one["number"] for one in ending.json()["items"]] == [grants["active"]]
+    past = here.say("compliance", "open", "--days", "0", "--instant", "2020-01-01T00:00:00Z")
+    assert past.code == 0
+    assert here.say("compliance", "open", "--instant", "yesterday").code == 2
+
+
+def test_both_languages_carry_the_same_transcript() -> None:
+    english, chinese = ([(s.command, s.shown) for s in steps(one)] for one in CHAPTERS)
+    assert english == chinese
+    assert len(english) > 12
+
+
+@pytest.mark.timeout(120)
+def test_every_request_of_the_chapter_answers_as_it_shows(run_directory: Path) -> None:
+    with installed(run_directory) as new, new.served("demo", "--port", "0") as demo:
+        until_up_to_date(new)
+        shell = Shell({"API": demo.url, "KEYS": str(new.folder / "demo")}, new.environment)
+        for step in steps(CHAPTERS[0]):
+            shell.run(step)
