@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -95,57 +95,51 @@ def texts(event: Event) -> Iterator[str]:
 
     Ids and digests are none, and a sealed text is never looked into.
     """
-    for field in event.__struct_fields__:
-        if field not in COMMON:
-            yield from _texts(getattr(event, field))
+    for text in _strings(event):
+        if not any(one.fullmatch(text) for one in (_ID, _DIGEST, _PARTY)):
+            yield text
     if event.reason is not None and event.reason.code is not None:
         yield event.reason.code
     for one in event.evidence:
         yield one.kind
 
 
-def _texts(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            if not (_ID.fullmatch(value) or _DIGEST.fullmatch(value) or _PARTY.fullmatch(value)):
-                yield value
-        case Sealed() | None | bool() | int() | float() | datetime():
-            return
-        case msgspec.Struct():
-            for field in value.__struct_fields__:
-                yield from _texts(getattr(value, field))
-        case Mapping():
-            for one in value.values():  # pyright: ignore[reportUnknownVariableType]
-                yield from _texts(one)
-        case _:
-            for one in value:
-                yield from _texts(one)
-
-
 def named(event: Event | None) -> set[str]:
     """Return the ids that an event's own fields name: other streams, and its case."""
-    return set() if event is None else set(_named(event, top=True))
+    found: set[str] = set()
+    for text in () if event is None else _strings(event):
+        party = _PARTY.fullmatch(text)
+        if party is not None:
+            found.add(party[1])
+        elif _ID.fullmatch(text):
+            found.add(text)
+    return found
 
 
-def _named(value: Any, *, top: bool = False) -> Iterator[str]:
+def _strings(event: Event) -> Iterator[str]:
+    """Every clear text in an event's own fields."""
+    for field in event.__struct_fields__:
+        if field not in COMMON:
+            yield from _inside(getattr(event, field))
+
+
+def _inside(value: Any) -> Iterator[str]:
     match value:
         case str():
-            if _ID.fullmatch(value):
-                yield value
-            elif (party := _PARTY.fullmatch(value)) is not None:
-                yield party[1]
-        case Sealed() | None | bool() | int() | float() | datetime():
+            yield value
+        case Sealed():
             return
         case msgspec.Struct():
             for field in value.__struct_fields__:
-                if not (top and field in COMMON):
-                    yield from _named(getattr(value, field))
+                yield from _inside(getattr(value, field))
         case Mapping():
-            for one in value.values():  # pyright: ignore[reportUnknownVariableType]
-                yield from _named(one)
+            for one in cast(Mapping[str, Any], value).values():
+                yield from _inside(one)
+        case list() | tuple() | set() | frozenset():
+            for one in cast(Iterable[Any], value):
+                yield from _inside(one)
         case _:
-            for one in value:
-                yield from _named(one)
+            return
 
 
 def _customers(kind: str, stream_id: str, event: Event | None, after: Any) -> list[str]:

@@ -63,7 +63,8 @@ def asked(text: str) -> Asked:
     """Return a question understood. Raises `Refused`: `history.too_long`, `history.quote_open`,
     `history.qualifier_unknown`, `history.value_malformed`.
     """
-    text = text.translate(_QUOTES).strip()
+    seen = "".join(sign if sign.isprintable() else " " for sign in text.translate(_QUOTES))
+    text = seen.strip()
     if len(text) > MAX_TEXT:
         raise Refused("history.too_long", most=MAX_TEXT)
     if text.count('"') % 2:

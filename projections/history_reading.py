@@ -28,6 +28,8 @@ Order = Literal["newest", "oldest"]
 STEPS: Final = 20_000
 """Index probes of one page at the most, some tenths of a second."""
 
+MAX_POSITION: Final = 2**62
+
 NEAR: Final = 50
 """Events of one relation that are shown around an event."""
 
@@ -78,7 +80,7 @@ def find(
     behind which more may follow. Raises `Refused`: `page.limit`, `cursor.malformed`.
     """
     require_limit(limit)
-    at, behind = (None, None) if after is None else (_instant(after[0]), after[1])
+    at, behind = (None, None) if after is None else _place(after)
     keys = [key for term in wanted.terms for key in term]
     terms = [number for number, term in enumerate(wanted.terms, 1) for _ in term]
     cursor = conn.cursor(row_factory=tuple_row)
@@ -260,11 +262,13 @@ class _Look:
         return best
 
 
-def _instant(text: str) -> datetime:
+def _place(after: Sequence[Any]) -> tuple[datetime, int]:
+    """Return a page's key; one that we never gave is refused, as nothing in it can be trusted."""
+    text, position = after
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise Refused("cursor.malformed") from None
-    if found.tzinfo is None:
+    if found.tzinfo is None or not 0 <= position < MAX_POSITION:
         raise Refused("cursor.malformed")
-    return found
+    return found, position

@@ -117,7 +117,9 @@ async def listed(call: Call) -> Answered:
     found = await call.work(_find, call, question, fixed, after, question.limit)
     opens = await history_items.opens(call, found.items)
     items = await call.work(history_items.items, call, found.items, unmasked=opens)
-    return page(call, question, items, found.last, found.position)
+    answer = page(call, question, items, found.last, found.position)
+    answer.headers.append((b"content-language", call.language.encode()))
+    return answer
 
 
 async def as_csv(call: Call) -> None:
@@ -173,7 +175,11 @@ async def one(call: Call) -> Answered:
         "followed": shown[len(found.led_to) :],
         "more": found.more,
     }
-    return answered(document, 200, [(b"position", str(found.position).encode())])
+    headers = [
+        (b"position", str(found.position).encode()),
+        (b"content-language", call.language.encode()),
+    ]
+    return answered(document, 200, headers)
 
 
 def _around(call: Call, position: int) -> history_reading.Around:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from api.cursors import encode
 from tests.support.doors import ALL, Caller, House
 from tests.support.trade import Trade
 
@@ -131,6 +132,8 @@ def test_words_are_found_in_either_script_and_whole_phrases_in_quotes(story: Sto
         ("actor:", "history.value_malformed"),
         ('"open', "history.quote_open"),
         ("。。", "history.word_empty"),
+        ("actor:a\x00b", "history.value_unknown"),
+        ("since:0001-01-01T00:00:00+23:00", "history.value_malformed"),
         (" ".join("word" for _ in range(21)), "history.too_many"),
     ],
 )
@@ -213,7 +216,15 @@ def test_the_past_is_refused_and_a_position_waited_for(story: Story) -> None:
 
 def test_a_cursor_belongs_to_its_question(story: Story) -> None:
     cursor = story.reader.get("/v1/history?limit=1").json()["next_cursor"]
-    for query in (f"order=oldest&cursor={cursor}", f"q=grant&cursor={cursor}", "cursor=x"):
+
+    def forged(*after: object) -> str:
+        return encode("history.list", {"q": None, "order": "newest"}, list(after))
+
+    sound = story.reader.get(f"/v1/history?cursor={forged('2000-01-01T00:00:00Z', 1)}")
+    assert sound.json()["items"] == []
+    others = [f"order=oldest&cursor={cursor}", f"q=grant&cursor={cursor}", "cursor=x"]
+    keys = (("soon", 1), ("2026-01-01T00:00:00", 1), ("2026-01-01T00:00:00Z", 2**63))
+    for query in [*others, *(f"cursor={forged(*key)}" for key in keys)]:
         answer = story.reader.get(f"/v1/history?{query}")
         assert (answer.status_code, answer.json()["code"]) == (400, "cursor.malformed")
 
