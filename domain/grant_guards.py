@@ -10,7 +10,7 @@ from domain import duties, grantees
 from domain.duties import Actor, Same
 from domain.errors import Refused
 from domain.events.policy import PolicyBody
-from domain.grant_states import Check, Grant, Hold, Status, Walked, status_at
+from domain.grant_states import Check, Grant, Hold, Status, Walked, case_at, status_at
 from domain.grantees import Grantee
 from domain.values import CHANNELS, SPOKEN_CHANNELS, SPOKEN_RECORDS, Act, Instant
 
@@ -82,7 +82,8 @@ def require_requester(grant: Grant, setting: Setting, member_act: str) -> None:
         return
     duties.require_role(actor, "requester", setting.at)
     assigned = not set(setting.grantee.ids).isdisjoint(actor.staff.customers)
-    askers = grant.askers if grant.open_case is None else grant.askers | grant.open_case.askers
+    case = case_at(grant, setting.at)
+    askers = grant.askers if case is None else grant.askers | case.askers
     asked = not duties.is_fresh(duties.persons_of(actor), askers, setting.same)
     if not (asked or assigned):
         raise Refused("role.not_requester", party=actor.party.ref)

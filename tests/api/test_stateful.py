@@ -63,6 +63,7 @@ class Histories(RuleBasedStateMachine):
     reached: ClassVar[Counter[str]]
     answered: ClassVar[Counter[tuple[str, str]]]
     decided: ClassVar[Counter[bool]]
+    happened: ClassVar[Counter[str]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,6 +120,7 @@ class Histories(RuleBasedStateMachine):
         note(f"{self.mirror.world.now:%m-%d %H:%M} {said} {'dry' if dry else ''}")
         answer = self.mirror.say(said.verb, said.by, behalf=said.behalf, dry=dry, **said.given)
         self.answered[said.verb, answer.result] += 1
+        self.happened.update([] if dry else answer.events)
         self.agree(said.given.get("grant"))
 
     def agree(self, touched: str | None = None) -> None:
@@ -186,7 +188,8 @@ def test_random_histories_over_http_are_those_of_the_reference(
         pass
 
     Bound.house, Bound.keeper, Bound.drawn = quick_house, keeper, drawn
-    Bound.reached, Bound.answered, Bound.decided = Counter(), Counter(), Counter()
+    Bound.reached, Bound.answered = Counter(), Counter()
+    Bound.decided, Bound.happened = Counter(), Counter()
     full = rounds(0, 1)
     run_state_machine_as_test(
         Bound,
@@ -202,6 +205,7 @@ def test_random_histories_over_http_are_those_of_the_reference(
     )
     results = Counter(result for _, result in Bound.answered.elements())
     print(f"{Bound.begun} histories, {dict(results)}, {dict(Bound.decided)}, {dict(Bound.reached)}")
+    print(dict(Bound.happened))
     if not drawn:
         assert min(results[one] for one in ("done", "refused", "no_op")) >= 10, results
         assert min(Bound.decided[True], Bound.decided[False]) >= 50, Bound.decided

@@ -78,12 +78,16 @@ def _policy(kind: str, dimensions: tuple[str, ...], actions: dict[str, bool], **
         "backdate_days": 0,
         "revocation_persons": 1,
         "provisional_days": 2,
+        "grace_days": 4,
     } | more
 
 
-def _stage(name: str, days: int, *groups: tuple[str, int, tuple[str, ...]]) -> dict[str, Any]:
+def _stage(
+    name: str, days: int, *groups: tuple[str, int, tuple[str, ...]], may_narrow: bool = False
+) -> dict[str, Any]:
     return {
         "id": name,
+        "may_narrow": may_narrow,
         "names": both(name),
         "groups": [
             {"role": role, "number": number, "levels": list(levels)}
@@ -109,7 +113,7 @@ _DEALERSHIP = _policy(
     {"sell": False},
     verification={"kinds": ["documents"], "persons": 2},
     stages=[
-        _stage("sales", 10, ("approver", 1, ()), ("compliance", 1, ())),
+        _stage("sales", 10, ("approver", 1, ()), ("compliance", 1, ()), may_narrow=True),
         _stage("board", 5, ("approver", 1, ("director",))),
     ],
     agreement=_agreement("grantee", "tenant"),
@@ -122,7 +126,7 @@ _LOAN = _policy(
     ("territory",),
     {"read": False, "glance": True},
     verification={"kinds": ["call_back"], "persons": 1},
-    stages=[_stage("team", 10, ("approver", 2, ()))],
+    stages=[_stage("team", 10, ("approver", 2, ()), may_narrow=True)],
     starts="on_approval",
 )
 _TRADEMARK = _policy(
@@ -159,6 +163,18 @@ ASKED: Final = {
     "sample": (("show",), {"territory": ("CN",)}),
 }
 """Kind -> actions and scope that may be asked for."""
+
+
+OTHER: Final = {
+    "dealership": (
+        {"territory": ("CN/31", "CN/32"), "product": ("tea",)},
+        {"territory": ("CN/31/0115",), "product": ("tea/green",)},
+    ),
+    "loan": ({"territory": ("CN/31",)}, {"territory": ("CN/32",)}),
+    "trademark": ({"product": ("tea",)}, {"product": ("tea/green",)}),
+    "sample": ({"territory": ("CN/31",)}, {"territory": ("CN/31", "CN/32")}),
+}
+"""Kind -> other scopes, that amendments and approvers may have in mind."""
 
 
 def terms(kind: str, now: datetime, *, begins: int = 0, days: int = 30) -> Terms:

@@ -26,6 +26,20 @@ LIKELY: Final = {
     "confirm_revocation": REVOKERS,
     "cancel_revocation": REVOKERS,
     "revoke": REVOKERS,
+    "request_renewal": ("requester",),
+    "propose_amendment": ("requester",),
+    "check_case": ("verifier",),
+    "fail_case": ("verifier",),
+    "approve_case": ("approver", "compliance"),
+    "retract_case": ("approver", "compliance"),
+    "reject_case": ("approver",),
+    "withdraw_case": ("requester",),
+    "sign_case": ("compliance", "approver"),
+    "decline_case": ("approver",),
+    "supersede": REVOKERS,
+    "propose_error": ("requester", "verifier", "approver", "compliance"),
+    "confirm_error": ("compliance",),
+    "dismiss_error": ("requester", "verifier", "approver", "compliance"),
     "register_customer": ("requester",),
     "identify": ("verifier",),
     "confirm": ("verifier",),
@@ -55,6 +69,11 @@ FOR_MEMBERS: Final = (
     "confirm_revocation",
     "cancel_revocation",
     "note",
+    "request_renewal",
+    "propose_amendment",
+    "withdraw_case",
+    "sign_case",
+    "decline_case",
 )
 
 SUGGESTED: Final[dict[str, tuple[str, ...]]] = {
@@ -77,6 +96,14 @@ SUGGESTED: Final[dict[str, tuple[str, ...]]] = {
             "revoke",
             "revoke",
             "revoke_by_rule",
+            "request_renewal",
+            "request_renewal",
+            "request_renewal",
+            "propose_amendment",
+            "propose_amendment",
+            "propose_amendment",
+            "supersede",
+            "propose_error",
         ),
     ),
     "suspended": (
@@ -91,6 +118,9 @@ SUGGESTED: Final[dict[str, tuple[str, ...]]] = {
         "confirm_revocation",
         "cancel_revocation",
         "revoke",
+        "request_renewal",
+        "propose_amendment",
+        "propose_error",
     ),
 }
 """What a status suggests; the likeliest stands more than once."""
@@ -104,7 +134,28 @@ NEXT: Final = {
 }
 """What moves it on."""
 
-ANY: Final = sorted({verb for verbs in SUGGESTED.values() for verb in verbs})
+WALKED: Final[dict[str, tuple[str, ...]]] = {
+    "submitted": ("check_case", "check_case", "check_case", "fail_case", "withdraw_case"),
+    "verifying": ("check_case", "check_case", "check_case", "fail_case", "withdraw_case"),
+    "pending_approval": (
+        "approve_case",
+        "approve_case",
+        "approve_case",
+        "retract_case",
+        "reject_case",
+        "withdraw_case",
+    ),
+    "approved": ("sign_case", "sign_case", "sign_case", "decline_case", "withdraw_case"),
+    "lapsed": ("check_case", "approve_case", "sign_case", "withdraw_case", "request_renewal"),
+}
+"""What the state of a renewal or an amendment suggests."""
+
+AFTERWARDS: Final = ("note", "withdraw", "revoke", "request_renewal", "propose_error")
+"""What someone tries on what has ended."""
+
+ANY: Final = sorted(
+    {verb for one in (SUGGESTED, WALKED) for verbs in one.values() for verb in verbs}
+)
 
 CUSTOMER_VERBS: Final = (
     "identify",

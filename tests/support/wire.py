@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.support.reference.grants import Terms, instant
@@ -116,6 +117,29 @@ def _check(_mirror: Mirror, given: Given) -> dict[str, Any]:
 def _signature(mirror: Mirror, given: Given) -> dict[str, Any]:
     digest = mirror.world.digest(given["grant"]) if given.get("right", True) else "f" * 64
     return {"party": given["party"], "digest": digest}
+
+
+def _approval(mirror: Mirror, given: Given) -> dict[str, Any]:
+    """The stage, and what the approver leaves of scope and term, where they leave less."""
+    less, body = given.get("less"), {"stage": given["stage"]}
+    if less is None:
+        return body
+    one = mirror.world.grants[given["grant"]]
+    terms = one.case.terms if "case" in given and one.case is not None else one.terms
+    left = replace(terms, **less)
+    if "scope" in less:
+        body["scope"] = left.scope
+    if less.keys() & {"ends", "days"}:
+        body["term"] = _terms(left)["term"]
+    return body
+
+
+def _renewal(_mirror: Mirror, given: Given) -> dict[str, Any]:
+    return {"term": _present(ends_at=given["ends"], days=given["days"])}
+
+
+def _amendment(_mirror: Mirror, given: Given) -> dict[str, Any]:
+    return _present(scope=given["scope"], ends_at=given["ends"], effective_at=given["effective"])
 
 
 def _deputy(mirror: Mirror, given: Given) -> dict[str, Any]:
@@ -243,7 +267,7 @@ _GRANTS = {"request": Line("grant", "grant", "/v1/grants", _request, created=Tru
     ("provide", "information", _answer),
     ("check", "checks", _check),
     ("fail", "verification-failure", _check),
-    ("approve", "approvals", taking("stage")),
+    ("approve", "approvals", _approval),
     ("retract", "approvals/retraction", taking("stage")),
     ("reject", "rejection", nothing),
     ("withdraw", "withdrawal", nothing),
@@ -272,7 +296,42 @@ _GRANTS = {"request": Line("grant", "grant", "/v1/grants", _request, created=Tru
     ("revoke_by_rule", "revocation/rule", lambda *_: {"cause": "licence_gone"}),
 )
 
-WIRE: dict[str, Line] = _PEOPLE | _STAFF | _CATALOGUE | _CUSTOMERS | _POLICIES | _GRANTS
+_CASES = _of(
+    "grant",
+    "grants",
+    ("request_renewal", "renewals", _renewal, "case"),
+    ("propose_amendment", "amendments", _amendment, "case"),
+    ("check_case", "cases/{case}/checks", _check),
+    ("fail_case", "cases/{case}/verification-failure", _check),
+    ("approve_case", "cases/{case}/approvals", _approval),
+    ("retract_case", "cases/{case}/approvals/retraction", taking("stage")),
+    ("reject_case", "cases/{case}/rejection", nothing),
+    ("withdraw_case", "cases/{case}/withdrawal", nothing),
+    ("sign_case", "cases/{case}/signatures", _signature),
+    ("decline_case", "cases/{case}/decline", taking("party")),
+    (
+        "supersede",
+        "supersession",
+        lambda mirror, given: {"successor": mirror.id("grant", given["successor"])},
+    ),
+    ("propose_error", "error", nothing, "case"),
+    ("confirm_error", "error/confirmation", lambda m, given: {"case": m.id("case", given["case"])}),
+    ("dismiss_error", "error/dismissal", lambda m, given: {"case": m.id("case", given["case"])}),
+)
 
-SIGHT = ("approve", "reject", "sign", "decline", "approve_policy", "send_back")
+WIRE: dict[str, Line] = _PEOPLE | _STAFF | _CATALOGUE | _CUSTOMERS | _POLICIES | _GRANTS | _CASES
+
+SIGHT = (
+    "approve",
+    "reject",
+    "sign",
+    "decline",
+    "approve_case",
+    "reject_case",
+    "sign_case",
+    "decline_case",
+    "confirm_error",
+    "approve_policy",
+    "send_back",
+)
 """What a person decides on what they saw: with the version they saw."""

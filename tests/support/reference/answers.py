@@ -40,9 +40,11 @@ FORBIDDEN = ("actor", "approver", "duties", "member", "role", "scope_of_key")
 
 EXACT = {
     "action.unknown": 422,
+    "case.open": 409,
     "claim.taken": 409,
     "stage.not_open": 409,
     "stage.unknown": 422,
+    "successor.unknown": 422,
     "version.missing": 428,
     "version.moved": 412,
 }

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from tests.support.reference.answers import Answer, failing, happened
 from tests.support.reference.approvals import Approvals
 from tests.support.reference.customers import SPOKEN
-from tests.support.reference.grants import Grant, Terms, normal
+from tests.support.reference.grants import Case, Grant, Terms, normal
 from tests.support.reference.people import Hands, Party
 from tests.support.reference.policies import Body
 
@@ -161,7 +161,7 @@ class Requests(Approvals):
         one.state = "rejected"
         return happened("grant.verification_failed", "grant.rejected")
 
-    def _verified(self, one: Grant) -> bool:
+    def _verified(self, one: Grant | Case) -> bool:
         """Whether independent checks are of every kind and by as many people as demanded."""
         need = self.body(one)["verification"]
         if need is None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from tests.support.reference.answers import NO_NEWS, Answer, failing, happened
+from tests.support.reference.endings import Endings
 from tests.support.reference.grants import EFFECTIVE, Grant, Hold, Revocation, covers
 from tests.support.reference.people import Hands, Party
-from tests.support.reference.requests import Requests
 
 REVOKERS = ("compliance", "approver")
 
 
-class World(Requests):
+class World(Endings):
     """Everything, with supervision: holds, revocation, notes; and the access check."""
 
     def do(self, verb: str, by: Party, behalf: str = "", **given: object) -> Answer:
@@ -166,10 +166,10 @@ class World(Requests):
         ends = effective or self.now
         if one.revoked == ends:
             return NO_NEWS
-        two = self.body(one)["revocation_persons"] == 2
+        two, over = self.body(one)["revocation_persons"] == 2, one.ends()
         if refused := failing(
             ("revocation.not_sooner", one.revoked is not None and one.revoked < ends),
-            ("revocation.after_end", one.effect is not None and one.effect[1] <= ends),
+            ("revocation.after_end", over is not None and over <= ends),
             ("revocation.backdated_too_far", self._too_far(one, ends)),
             ("revocation.open", two and one.revocation is not None),
         ):
@@ -214,8 +214,9 @@ class World(Requests):
         return any(
             one.grantee.kind == subject.kind
             and one.grantee.name in parties
-            and action in one.terms.actions
-            and covers(one.terms.scope, point)
+            and (ruling := one.ruling(at)) is not None
+            and action in ruling.terms.actions
+            and covers(ruling.terms.scope, point)
             and one.in_force(at)
             and self.stands(one.grantee, at)
             for one in self.grants.values()
