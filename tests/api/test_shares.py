@@ -206,6 +206,13 @@ def test_whoever_has_no_share_sees_what_they_would_see_if_there_were_no_customer
     assert code(read(firm, new_id(), grant)) == expected
     dealing = firm.active(customer)["id"]
     assert code(read(firm, customer, dealing)) == expected
+    with psycopg.connect(firm.house.database.auditor) as conn:
+        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (firm.tenant,))
+        refused = conn.execute(
+            "SELECT party, code FROM access_log WHERE kind = 'refused' AND stream_id = %s",
+            (customer,),
+        ).fetchall()
+    assert (f"staff:{firm.staff['other']}", "share.unknown") in refused
     stranger = Trade(house)
     assert code(read(stranger, customer, grant, "admin")) == expected
     assert log_rows(firm, customer) == []
