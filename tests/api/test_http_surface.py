@@ -38,7 +38,9 @@ NO_DOOR = {
     "RecordActivation",
     "RecordExpiry",
     "RecordSuspensionLapse",
+    "RecordCaseLapse",
     "RecordImported",
+    "RevokePassedOn",
 }
 
 

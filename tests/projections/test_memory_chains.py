@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from api.provisioning import Database
@@ -19,7 +20,7 @@ from projections.memory import Memory
 from tests.projections import facts
 from tests.projections.conftest import Asker
 from tests.projections.facts import BY, FACT, START, Record, day
-from tests.projections.fake_log import Clock, Log
+from tests.projections.fake_log import LIMITS, Clock, Log
 from tests.projections.materials import ANN, BEN, CAT, question, row
 from tests.projections.test_memory_database import asked, process
 from tests.support.ledger import new_id, submission
@@ -95,6 +96,28 @@ def test_a_touch_of_the_member_or_of_any_team_above_forgets_the_member(
         log.write(key)
         clock.time += 1
         assert not (await memory.check(question(EVE))).allowed
+
+    asyncio.run(scenario())
+
+
+def test_what_rests_on_what_is_kept_within_a_bound(log: Log, clock: Clock) -> None:
+    limits = msgspec.structs.replace(LIMITS, subjects=4)
+    memory = Memory(log, now=clock.now, monotonic=clock.monotonic, limits=limits)
+
+    async def scenario() -> None:
+        log.rows = {BEN: [row(BEN, grant=PARENT)], ANN: []}
+        log.rows |= {f"service:{n}": [row(f"service:{n}", parent=PARENT)] for n in range(40)}
+        for n in range(40):
+            assert (await memory.check(question(f"service:{n}"))).allowed
+        (known,) = memory._tenants.values()  # pyright: ignore[reportPrivateUsage]
+        held = sum(map(len, known.resting.values()))
+        assert held == known.rests
+        assert held <= 2 * limits.subjects + 1
+        log.write(f"g:{BEN}")
+        clock.time += 1
+        await memory.check(question())
+        assert known.rests == 0
+        assert len(known.subjects) == 1
 
     asyncio.run(scenario())
 
