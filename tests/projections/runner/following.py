@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -141,8 +142,10 @@ def assert_series_equal_to_fold(
 
 
 def _plain(value: Any) -> Any:
-    """Lists and tuples alike, and instants inside documents as texts."""
+    """Lists and tuples alike, and ids as texts."""
     match value:
+        case UUID():
+            return str(value)
         case list() | tuple():
             return [_plain(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
         case dict():
