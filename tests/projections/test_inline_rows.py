@@ -22,7 +22,12 @@ from domain.events.customer import (
     CustomerUnblocked,
 )
 from domain.events.grant import GrantNoted, GrantSuspensionConfirmed
-from domain.events.staff import StaffAppointed, StaffAssignmentsChanged, StaffDeactivated
+from domain.events.staff import (
+    StaffAppointed,
+    StaffAssignmentsChanged,
+    StaffDeactivated,
+    StaffTeamChanged,
+)
 from domain.ledger import Ledgers
 from domain.streams import evolve
 from domain.values import Names
@@ -163,6 +168,14 @@ def test_whoever_looks_after_a_customer_is_a_row_of_its_own_and_taking_them_off_
     rows = last("staff", appointed, assigned(one, other), assigned(other), stream_id=staff)
     assert (told(rows), rows.narrowing) == (["pc"], True)
     assert rows.touched == [f"p:customer/{one}"]
+    joined = StaffTeamChanged(at=day(2), by=BY, team="sales", imported=FACT)
+    rows = last("staff", appointed, assigned(one), joined, stream_id=staff)
+    assert [row["attributes"] for row in rows.rows if row["t"] == "p" and row["o"] == "o"] == [
+        {"manager": (staff, "sales")}
+    ]
+    assert not rows.narrowing
+    apart = replace(joined, at=day(3), team="service")
+    assert last("staff", appointed, assigned(one), joined, apart).narrowing
     left = StaffDeactivated(at=day(2), by=BY, imported=FACT)
     assert "p" not in "".join(told(last("staff", appointed, assigned(one), left)))
 
