@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import inspect
 
 from domain.errors import Refused
 
@@ -110,10 +112,34 @@ def decode(decoder: msgspec.json.Decoder[Body], data: bytes) -> Body:
 
 def convert(values: Mapping[str, str], to: type[Body], code: str) -> Body:
     """Return texts (a query, headers) as a struct. Raises `Malformed` with `code`."""
+    for name in _instants(to):
+        # Texts are converted leniently, and then a number would pass for seconds since 1970.
+        if _NUMBER.fullmatch(values.get(name, "")):
+            raise Malformed(code, Finding(f"/{_escaped(name)}", "field.instant", {}))
     try:
         return msgspec.convert(values, to, strict=False)
     except msgspec.ValidationError as fault:
         raise Malformed(code, finding(str(fault))) from None
+
+
+_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?\s*")
+
+
+@lru_cache(maxsize=256)
+def _instants(to: type[Any]) -> tuple[str, ...]:
+    """Return the names of a struct's fields that are instants."""
+    kind = inspect.type_info(to)
+    if not isinstance(kind, inspect.StructType):
+        return ()
+    return tuple(one.encode_name for one in kind.fields if _is_instant(one.type))
+
+
+def _is_instant(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_is_instant, kind.types))
+    if isinstance(kind, inspect.Metadata):
+        return _is_instant(kind.type)
+    return isinstance(kind, inspect.DateTimeType)
 
 
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)

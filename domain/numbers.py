@@ -1,4 +1,4 @@
-"""Grant numbers (授权编号): what a person reads out, types and prints, like `CS-20261122-7F3K9Q-C`.
+"""Grant numbers (授权编号): what a person reads out, types and prints, like `CS-20261122-7F3K9Q-N`.
 
 A fixed prefix, a day, six random characters, one check character; nothing in it says what is
 granted or to whom. The 31 characters are those of GB 32100-2015, the standard of the code on every

@@ -112,9 +112,9 @@ OPERATIONS: Final = (
             "position": 41,
             "explanation": {
                 "code": "check.allowed",
-                "detail": "Allowed by grant CS-20261122-7F3K9Q-C.",
+                "detail": "Allowed by grant CS-20261122-7F3K9Q-N.",
                 "grant": EXAMPLE_ID,
-                "number": "CS-20261122-7F3K9Q-C",
+                "number": "CS-20261122-7F3K9Q-N",
                 "terms": 1,
                 "rests_on": 38,
             },

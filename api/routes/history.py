@@ -192,7 +192,7 @@ _SHOWN: Final = dict.fromkeys(COLUMNS, "…") | {
     "type": "grant.approved.1",
     "customers": ["…"],
     "imported": False,
-    "line": "Grant CS-20261122-7F3K9Q-C was approved: Sell in Shanghai; Tea, for 365 days.",
+    "line": "Grant CS-20261122-7F3K9Q-N was approved: Sell in Shanghai; Tea, for 365 days.",
 }
 
 

@@ -299,7 +299,7 @@ OPERATIONS: Final = (
         shows={
             "customer": EXAMPLE_ID,
             "grant": EXAMPLE_ID,
-            "number": "CS-20261122-7F3K9Q-C",
+            "number": "CS-20261122-7F3K9Q-N",
             "template": "after-sales",
             "purpose": "repair",
             "at": "2026-11-22T08:30:00Z",

@@ -35,7 +35,7 @@ class CaseCommand(GrantCommand, frozen=True, kw_only=True):
         return Setting(body, grantee, actor, view.act, view.same_person)
 
 
-class OpenCase(GrantCommand, frozen=True, kw_only=True):
+class OpeningCommand(GrantCommand, frozen=True, kw_only=True):
     """Opens a case with this id, from the edge, under the version of its policy now in force."""
 
     case: str
@@ -75,7 +75,7 @@ class OpenCase(GrantCommand, frozen=True, kw_only=True):
         self.happen(view, events)
 
 
-class RequestRenewal(OpenCase, frozen=True, kw_only=True):
+class RequestRenewal(OpeningCommand, frozen=True, kw_only=True):
     """Ask that it goes on after its end: until `term.ends_at`, or for `term.days`."""
 
     term: Term
@@ -95,7 +95,7 @@ class RequestRenewal(OpenCase, frozen=True, kw_only=True):
         self.open(view, grant, setting, events)
 
 
-class ProposeAmendment(OpenCase, frozen=True, kw_only=True):
+class ProposeAmendment(OpeningCommand, frozen=True, kw_only=True):
     """Propose other actions, another scope or end, from `effective_at` on (None: once agreed)."""
 
     actions: tuple[str, ...] | None = None

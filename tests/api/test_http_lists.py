@@ -227,3 +227,10 @@ def test_reading_needs_its_own_scope(dealers: Trade) -> None:
         assert auditor.get(path).status_code == 200, path
     writes = auditor.post(f"/v1/staff/{dealers.staff['second']}/deactivation", BECAUSE)
     assert (writes.status_code, writes.json()["code"]) == (403, "scope_of_key.missing")
+
+
+@pytest.mark.parametrize("instant", ["0.5", "1e9", "-1", " 17", "١"])
+def test_a_number_is_no_instant(trade: Trade, instant: str) -> None:
+    answer = trade["admin"].get(f"/v1/compliance/ending?instant={instant}")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["errors"][0]["pointer"] == "/instant"
