@@ -64,7 +64,8 @@ class Course(msgspec.Struct, frozen=True):
 def step(course: Course, event: Event, after: Any) -> Course:
     """Return the course after `event`, which left its stream in the state `after`."""
     known, items = course.since, waiting(after)
-    since = {item: one.since or known.get(item, event.at) for item, one in items.items()}
+    since = {item: known.get(item, event.at) for item in items}
+    since |= {item: max(since[item], one.since) for item, one in items.items() if one.since}
     opened = _opened_stage(event, after)
     if opened in since:
         since[opened] = event.at

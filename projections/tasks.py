@@ -51,8 +51,8 @@ SIGNERS: Final = ("grantee", "tenant")
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """One open step: over by itself at `lapses_at`; waits from `since`, None: from the event on
-    with which it first appeared.
+    """One open step: over by itself at `lapses_at`; waits from the event on with which it first
+    appeared, but not before `since`.
     """
 
     kind: Kind
@@ -127,7 +127,8 @@ def _of_customer(customer: Customer) -> dict[str, Waiting]:
         found[f"decide_merge:{customer.merge.into}"] = Waiting("decide_merge")
     until = customer.confirmed_until
     if customer.status in ("confirmed", "lapsed") and until is not None:
-        found["identify:"] = Waiting("identify", until, until - IDENTIFY_AHEAD)
+        item = f"identify:{until.isoformat()}"
+        found[item] = Waiting("identify", until, until - IDENTIFY_AHEAD)
     return found
 
 
