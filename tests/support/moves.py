@@ -8,12 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from tests.support.case_moves import CASE_VERBS, about_cases, less_than
 from tests.support.firm import (
-    ASKED,
     BODIES,
     COUNTED,
     MEMBERS,
-    OTHER,
     POINTS,
     ROBOT,
     ROOT,
@@ -37,19 +36,9 @@ from tests.support.likely import (
     WALKED,
 )
 from tests.support.mirror import Said
-from tests.support.reference.grants import Grant, Terms
+from tests.support.reference.grants import Grant
 from tests.support.reference.people import Party
 from tests.support.reference.world import World
-
-CASE_VERBS = (
-    "request_renewal",
-    "propose_amendment",
-    "supersede",
-    "propose_error",
-    "confirm_error",
-    "dismiss_error",
-    *(verb for verbs in WALKED.values() for verb in verbs if verb.endswith("_case")),
-)
 
 Item = TypeVar("Item")
 Pick = Callable[[Sequence[Any]], Any]
@@ -58,7 +47,6 @@ Pick = Callable[[Sequence[Any]], Any]
 
 VER1 = staff("ver1")
 """Staff may be given something too."""
-
 SHOWN = {"kind": "extract", "channel": "register", "passed": True, "document": True, "ends": None}
 """What identifies a customer."""
 
@@ -186,6 +174,8 @@ class Moves:
             case = grant.open_case(self.world.now)
             if case is not None:
                 waiting += 3 * [(f"{NEXT[case.state]}_case", name)]
+            elif grant.effects:
+                waiting.append((self.some(["request_renewal", "propose_amendment"]), name))
             if grant.error is not None and self.chance(4):
                 waiting.append(("confirm_error", name))
         if not waiting:
@@ -232,7 +222,7 @@ class Moves:
         """This command on this grant, with what it needs."""
         grant = self.world.grants[name]
         if verb in CASE_VERBS:
-            return self.said(verb, grant, **self._about_cases(verb, name))
+            return self.said(verb, grant, **about_cases(self, verb, name))
         given: dict[str, Any] = {"grant": name}
         body = self.world.body(grant)
         match verb:
@@ -250,7 +240,7 @@ class Moves:
                 likely = stage["id"] if stage else "nothing"
                 given["stage"] = likely if not self.chance(8) else self.some([*others, "nothing"])
                 if verb == "approve" and self.chance(5):
-                    given["less"] = self._less(grant.terms)
+                    given["less"] = less_than(self, grant.terms)
             case "sign" | "decline":
                 given["party"] = self.some(["grantee", "tenant"])
                 if verb == "sign" and self.chance(10):
@@ -273,67 +263,6 @@ class Moves:
         if verb in ("fail", "reject", "suspend", "resume", "revoke"):
             given["reason"] = self.reason()
         return self.said(verb, grant, **given)
-
-    def _less(self, terms: Terms) -> dict[str, Any]:
-        """What an approver leaves: mostly less, now and then more than was asked for."""
-        scopes = [{"scope": one} for one in (*OTHER[terms.kind], ASKED[terms.kind][1])]
-        if terms.days is not None:
-            return self.some([{"days": terms.days - 1}, *scopes, {"days": terms.days + 1}])
-        if terms.ends is None:
-            return self.some(scopes)
-        ends = [terms.ends + timedelta(days=one) for one in (-1, -9, 1)]
-        return self.some([*({"ends": one} for one in ends), *scopes])
-
-    def _about_cases(self, verb: str, name: str) -> dict[str, Any]:
-        """What a command on a renewal, an amendment, a successor or an error needs."""
-        grant, world = self.world.grants[name], self.world
-        given: dict[str, Any] = {"grant": name}
-        if verb == "supersede":
-            return given | {"successor": self.some([*sorted(world.grants), "nothing"])}
-        if verb == "request_renewal":
-            over = grant.ends() or world.now
-            if grant.terms.kind in COUNTED and not self.chance(8):
-                days = self.some([20, 40, 99, 101])
-                return given | {"new": self.new("n"), "ends": None, "days": days}
-            ends = over + timedelta(days=self.some([20, 40, 0, 101]))
-            return given | {"new": self.new("n"), "ends": ends, "days": None}
-        if verb == "propose_amendment":
-            scope = self.some([None, *OTHER[grant.terms.kind], ASKED[grant.terms.kind][1]])
-            over = grant.ends() or world.now
-            ends = None if self.chance(2) else over + timedelta(days=self.some([-9, 9, 90]))
-            later = [world.now + timedelta(days=one) for one in (3, 20, -1)]
-            effective = self.some([None, *later, over])
-            given |= {"scope": scope, "ends": ends, "effective": effective}
-            return given | {"new": self.new("n")}
-        if verb == "propose_error":
-            return given | {"new": self.new("e"), "reason": self.reason()}
-        if verb in ("confirm_error", "dismiss_error"):
-            return given | {"case": grant.error[0] if grant.error else "nothing"}
-        known = [grant.case.name] if grant.case else sorted(grant.closed)[-1:]
-        given["case"] = known[0] if known and not self.chance(12) else "nothing"
-        return given | self._on_a_case(verb, grant)
-
-    def _on_a_case(self, verb: str, grant: Grant) -> dict[str, Any]:
-        case, given = grant.case, dict[str, Any]()
-        if verb in ("check_case", "fail_case"):
-            body = self.world.body(case or grant)
-            kinds = body["verification"]["kinds"] if body["verification"] else ["visit"]
-            given["kind"] = self.some([*kinds, *kinds, "visit"])
-            if self.chance(12):
-                given["channel"] = "interview"
-        if verb in ("approve_case", "retract_case"):
-            stage = self.world.open_stage(case) if case else None
-            likely = stage["id"] if stage else "nothing"
-            given["stage"] = "nothing" if self.chance(12) else likely
-            if verb == "approve_case" and case is not None and self.chance(5):
-                given["less"] = self._less(case.terms)
-        if verb in ("sign_case", "decline_case"):
-            given["party"] = self.some(["grantee", "tenant"])
-            if verb == "sign_case" and self.chance(10):
-                given["right"] = False
-        if verb in ("fail_case", "reject_case"):
-            given["reason"] = self.reason()
-        return given
 
     def _effective(self, grant: Grant) -> datetime | None:
         """Mostly now; else later, earlier, or just when something else happens."""

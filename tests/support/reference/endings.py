@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tests.support.reference.answers import NO_NEWS, Answer, failing, happened
-from tests.support.reference.cases import Cases
 from tests.support.reference.grants import Grant
+from tests.support.reference.openings import Openings
 from tests.support.reference.people import Hands
 
 FINDERS = ("requester", "verifier", "approver", "compliance")
 
 
-class Endings(Cases):
+class Endings(Openings):
     """Superseded by another grant; marked entered in error by two people."""
 
     def supersede(self, who: Hands, *, grant: str, successor: str) -> Answer:
