@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from projections import worklists
 from tests.api.test_http_lists import pages
 from tests.support.doors import House
 from tests.support.trade import BECAUSE, POLICY, SHA256, Trade
@@ -232,6 +233,25 @@ def test_a_renewal_and_an_amendment_are_work_at_each_of_their_steps(firm: Trade,
         firm[min(names - {"also"})].done(case, body, if_match=etag)
     (row,) = about(firm, grant)
     assert (row["kind"], row["signer"], row["members"], could(row)) == ("sign", "grantee", 1, set())
+
+
+def test_a_step_whose_time_is_over_is_no_work(firm: Trade) -> None:
+    """By the clock: nobody has recorded the lapse."""
+    customer = firm.customer("W-12")
+    firm.request(customer)
+    firm.pending(customer)
+    firm.house.follow()
+    ledgers = firm.house.services.ledgers
+    wish = worklists.Wish(customer=f"customer:{customer}")
+
+    def waiting(days: float) -> list[str]:
+        at = datetime.now(UTC) + timedelta(days=days)
+        with ledgers.pool.connection() as conn:
+            page = worklists.worklist(conn, ledgers.ledger(firm.tenant), at, wish)
+        return [row["kind"] for row in page.items]
+
+    assert waiting(29) == ["check", "approve"]
+    assert waiting(31) == []
 
 
 def test_an_identity_about_to_end_is_work(firm: Trade) -> None:

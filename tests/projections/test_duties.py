@@ -17,6 +17,11 @@ from domain.events.grant import (
     GrantRequested,
     GrantStageApproved,
 )
+from domain.events.grant_cases import (
+    GrantRenewalApprovalRetracted,
+    GrantRenewalRequested,
+    GrantRenewalStageApproved,
+)
 from domain.events.person import PersonMerged, PersonRegistered
 from domain.ledger import Ledgers
 from domain.values import Imported, Party, PolicyRef
@@ -106,6 +111,31 @@ def test_each_case_in_which_one_person_had_two_hands_is_listed_with_its_position
     }  # fmt: skip
     only = breaches(service, tenant, pair="checked_approved").items
     assert [row["grant_id"] for row in only] == [three]
+
+
+def test_a_renewal_is_a_case_of_its_own_with_hands_of_its_own(
+    ledgers: Ledgers, tenant: str, service: psycopg.Connection[Any], follow: Callable[[], int]
+) -> None:
+    known: dict[str, Any] = {"at": day(2), "by": party(BEN), "imported": FACT, "case": "again"}
+    opened = GrantRenewalRequested(
+        terms=facts.terms({"territory": ("CN",)}), policy=PolicyRef("p", 1), **known
+    )
+    given = GrantRenewalStageApproved(stage="s", role="approver", **known)
+    taken = GrantRenewalApprovalRetracted(stage="s", approver=BEN, **known)
+    grant_id, places = case(
+        ledgers, tenant, act("requested", ANN), act("checked", BEN), act("approved", BEN),
+        opened, given,
+    )  # fmt: skip
+    other, _ = case(
+        ledgers, tenant, act("requested", ANN), act("approved", BEN), opened, given, taken
+    )
+    follow()
+    found = {(row["grant_id"], row["case_id"]): row for row in breaches(service, tenant).items}
+    assert set(found) == {(grant_id, "case"), (grant_id, "again")}, "checked and approved; renewed"
+    assert found[grant_id, "again"]["requested"] == places[3:4]
+    assert found[grant_id, "again"]["approved"] == places[4:]
+    assert found[grant_id, "case"]["approved"] == places[2:3]
+    assert other not in {one for one, _ in found}, "what was retracted is no hand"
 
 
 def test_two_records_of_one_human_being_are_one_pair_of_hands(
