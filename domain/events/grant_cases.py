@@ -1,4 +1,4 @@
-"""Events of a grant's cases beside its main state: renewals, amendments; and what ends it otherwise.
+"""Events of a grant's cases beside its main state: renewals, amendments; and other ends of it.
 
 A renewal and an amendment are walked alike, so their events come in pairs of one shape: the bases
 `Case…` are the shapes, and only what has a stored name is ever written.
@@ -81,7 +81,7 @@ class CaseSigned(CaseEvent, frozen=True):
 
 
 class CaseRejected(CaseEvent, frozen=True):
-    """A person says no; the main state stays. `kind` and `channel` of a check that came out badly."""
+    """A person says no; the main state stays. `kind`, `channel`: of a check that came out badly."""
 
     origin: Literal["verification", "approval", "declined"] = "approval"
     kind: str | None = None
