@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import msgspec
+import psycopg
 from psycopg.rows import dict_row
 
 from api import rendering
+from api.bodies import Malformed
 from api.problems import Answered
 from api.routes.operations import Call, Operation, answered
 from api.routes.questions import (
@@ -131,6 +133,18 @@ def _page(
     return found._replace(items=[rendering.shown(row) for row in found.items])
 
 
+def _first(
+    call: Call, listing: Listing, question: ListQuestion, after: list[Any] | None, limit: int
+) -> Page:
+    """Read the page that a cursor, which anybody can make up, leads to. Blocks."""
+    try:
+        return _page(call, listing, question, after, limit)
+    except psycopg.DataError:
+        if after is None:
+            raise
+        raise Malformed("cursor.malformed") from None
+
+
 def operations_of(listing: Listing) -> tuple[Operation, Operation]:
     """Return the operations of a list: as pages, and as CSV."""
 
@@ -139,7 +153,7 @@ def operations_of(listing: Listing) -> tuple[Operation, Operation]:
         question.refuse_past()
         after = after_of(call, question, listing.key)
         await followed(call, listing.projection, question.at_least)
-        found = await call.work(_page, call, listing, question, after, question.limit)
+        found = await call.work(_first, call, listing, question, after, question.limit)
         return page(call, question, found.items, found.last, found.position)
 
     async def as_csv(call: Call) -> None:
@@ -150,7 +164,7 @@ def operations_of(listing: Listing) -> tuple[Operation, Operation]:
         caller = call.caller
         log = call.services.access_log
         await log.export(caller.tenant, caller.key_id, caller.party, call.operation.name)
-        found = await call.work(_page, call, listing, question, after, MAX_PAGE)
+        found = await call.work(_first, call, listing, question, after, MAX_PAGE)
         headers = [
             (b"content-type", b"text/csv; charset=utf-8"),
             (b"content-disposition", f'attachment; filename="{listing.name}.csv"'.encode()),
