@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from domain.commands.cases import RequestRenewal, WithdrawCase
+from domain.commands.cases import CheckCase, ProposeAmendment, RequestRenewal, WithdrawCase
 from domain.effect import in_force
 from domain.errors import Refused
 from domain.events.grant_cases import (
@@ -19,11 +20,15 @@ from domain.events.policy import (
     Verification,
 )
 from domain.events.staff import StaffAssignmentsChanged
+from domain.granting import MAX_CHECKS
+from domain.renewing import MAX_CASES
 from domain.values import Evidence, Imported, PolicyRef, Term
+from domain.view import Loaded
 from tests.domain.case_rows import gains
 from tests.domain.case_story import (
     AGAIN,
     RENEWAL,
+    WIDER,
     any_world_in,
     approve_case,
     case_word,
@@ -257,3 +262,28 @@ def test_what_is_signed_names_exactly_the_terms_of_the_renewal() -> None:
     assert TEMPLATE.signers == ("grantee", "tenant")
     walk("renewal", "agreed")(again := World())
     assert again.grant.effects[1].terms == case.terms
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cases", "code"), [(MAX_CASES - 1, ""), (MAX_CASES, "case.too_many")])
+def test_a_grant_has_so_many_cases_and_no_more(cases: int, code: str) -> None:
+    world = any_world_in("active")
+    closed = {f"case-{number}": "withdrawn" for number in range(cases)}
+    world.streams[GRANT] = Loaded(9, replace(world.grant, closed=closed))
+    renewal = RequestRenewal(grant_id=GRANT, case=RENEWAL, term=Term(ends_at=AGAIN))
+    amendment = ProposeAmendment(grant_id=GRANT, case="a1", scope=WIDER)
+    assert world.again().refusal(renewal, by="ann") == code
+    assert world.refusal(amendment, by="ann") == code
+
+
+def test_a_case_gathers_so_many_checks_and_no_more() -> None:
+    world = any_world_in("renewal_verifying")
+    case = world.grant.open_case
+    assert case is not None
+    for checks, code in ((MAX_CHECKS - 1, ""), (MAX_CHECKS, "grant.too_many_checks")):
+        full = replace(case, checks=checks * case.checks[:1])
+        world.streams[GRANT] = Loaded(9, replace(world.grant, open_case=full))
+        more = CheckCase(grant_id=GRANT, case=RENEWAL, check="visit", channel="email")
+        assert world.again().refusal(more, by="ben") == code
