@@ -31,6 +31,11 @@ JSON: Final = b"application/json"
 UNLOGGED: Final = frozenset({429, 503})
 """Statuses of refusals that say nothing of the caller: the service was not able to."""
 
+OPEN_TO_CUSTOMERS: Final = ("me.", "policy.", "catalogue.", "evidence.", "access.", "documents.")
+"""How the names of operations begin that whoever acts for a customer may read by, whatever scopes
+their key has: their own view, and what is the same for everyone.
+"""
+
 T = TypeVar("T")
 Method = Literal["GET", "POST"]
 
@@ -206,6 +211,8 @@ class Endpoint:
             caller.require(operation.scope)
         if not operation.command:
             caller.require_standing()
+            if caller.party.kind == "customer" and not operation.name.startswith(OPEN_TO_CUSTOMERS):
+                raise Refused("actor.own_view_only")
         with gate.slot(caller):
             return await operation.handle(call)
 

@@ -237,3 +237,25 @@ def test_the_own_view_needs_its_scope_and_offers_no_past(firm: Trade) -> None:
     assert code(caller.get("/v1/me")) == (403, "scope_of_key.missing")
     past = dealer.caller.get("/v1/me/grants?as_of=1")
     assert past.json()["code"] == "as_of.unavailable"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/grants",
+        "/v1/grants.csv",
+        "/v1/grants/{grant}",
+        "/v1/grants/{grant}/history",
+        "/v1/customers",
+        "/v1/staff",
+        "/v1/worklist",
+        "/v1/history",
+        "/v1/compliance/duties",
+        "/v1/projections",
+    ],
+)
+def test_whoever_acts_for_a_customer_reads_nothing_but_their_own(firm: Trade, path: str) -> None:
+    """Whatever scopes the key has: this one has all that staff have."""
+    shop = Dealer(firm, f"W-{len(path)}{path[4:7]}")
+    refused = shop.caller.get(path.replace("{grant}", shop.request()))
+    assert code(refused) == (403, "actor.own_view_only")

@@ -27,6 +27,7 @@ from tests.support import cluster
 from tests.support.doors import Caller, opened
 from tests.support.ledger import new_id
 from tests.support.marking import Grants, Marking, catalogue, customers, people
+from tests.support.marking_cases import Cases
 from tests.support.marks import Search
 from tests.support.sharing import share
 from tests.support.text_fields import text_fields, texts
@@ -46,6 +47,7 @@ CLEAR = {
     "agreement.version": "the version of a document",
     "issuer": "an identity provider's address",
     "external_id": "a code of another system",
+    "grantee": "an id, or a path of the catalogue",
 }
 """Fields of text that stand in the clear, by how their path ends, and why they may."""
 
@@ -97,6 +99,9 @@ def marked(
         grants = Grants(marking, trade, customer, member)
         grants.ended_before()
         grants.ended_after()
+        cases = Cases(grants)
+        cases.walked()
+        cases.ended()
         share(marking, trade, customer)
         refused(marking, trade)
         malformed(marking, trade, customer)

@@ -339,7 +339,10 @@ def test_a_share_to_read_alone_changes_nothing(firm: Trade) -> None:
 def test_a_service_or_a_member_reads_nothing_through_a_share(firm: Trade) -> None:
     customer = assigned(firm, "S-11")
     grant = share(firm, customer)
-    for party in (Party("service:robot"), Party(f"customer:{customer}", new_id())):
+    for party, refusal in (
+        (Party("service:robot"), (404, "share.unknown")),
+        (Party(f"customer:{customer}", new_id()), (403, "actor.own_view_only")),
+    ):
         caller = Caller(firm.house, firm.tenant, party, ALL | {"shares"})
         answer = caller.get(f"/v1/customers/{customer}/shared/{grant}", **REPAIR)
-        assert code(answer) == (404, "share.unknown")
+        assert code(answer) == refusal

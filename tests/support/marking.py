@@ -134,6 +134,10 @@ def people(marking: Marking, trade: Trade) -> str:
     path = f"/v1/staff/{hired}"
     say(root, f"{path}/level", {"level": "senior"})
     say(root, f"{path}/roles", {"roles": ["reviewer"]})
+    teams = {"dimension": "team", "names": NAMES}
+    say(trade["admin"], "/v1/catalogue/dimensions", teams)
+    say(trade["admin"], "/v1/catalogue/points", teams | {"path": "sales"})
+    say(root, f"{path}/team", {"team": "sales"})
     say(root, f"{path}/deputy", {"deputy": trade.staff["second"], "until": "2999-01-01T00:00:00Z"})
     say(root, f"{path}/deputy/end")
     say(root, f"{path}/deactivation")
