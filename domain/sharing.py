@@ -96,7 +96,8 @@ def require_may_edit(
         )
     if grant is None or grant.grantee not in grantees:
         raise Refused("share.unknown", customer=customer, grant=grant_id)
-    if customer not in grant.terms.scope.get(CUSTOMER, ()):
+    agreed = (grant.terms, *(effect.terms for effect in grant.effects))
+    if all(customer not in terms.scope.get(CUSTOMER, ()) for terms in agreed):
         raise Refused("share.unknown", customer=customer, grant=grant_id)
     if share is None or customer not in share.terms.scope.get(CUSTOMER, ()):
         raise Refused("share.not_in_force", grant=grant_id, state=grant.status)

@@ -56,7 +56,12 @@ def about_cases(moves: Chooser, verb: str, name: str) -> dict[str, Any]:
     grant, world = moves.world.grants[name], moves.world
     given: dict[str, Any] = {"grant": name}
     if verb == "supersede":
-        return given | {"successor": moves.some([*sorted(world.grants), "nothing"])}
+        akin = [
+            other
+            for other, one in sorted(world.grants.items())
+            if (one.grantee, one.terms.kind) == (grant.grantee, grant.terms.kind) and other != name
+        ]
+        return given | {"successor": moves.some([*akin, *akin, *sorted(world.grants), "nothing"])}
     if verb == "request_renewal":
         over = grant.ends() or world.now
         if grant.terms.kind in COUNTED and not moves.chance(8):
