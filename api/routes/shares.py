@@ -238,10 +238,19 @@ async def changed(call: Call) -> Answered:
     """Answer one change, decided like a read before anything is said of the customer.
 
     So whoever has no share in force learns neither whether there is such a customer nor its
-    version; the command itself asks the same again, of what is committed.
+    version; the command itself asks the same again, of what is committed. A change made while the
+    share was in force is answered again when it is sent again.
     """
     customer, grant = call.id("id", "customer"), call.id("grant", "grant")
-    await _opened(call, customer, grant, kinds.EDIT)
+    try:
+        await _opened(call, customer, grant, kinds.EDIT)
+    except Refused as refused:
+        if refused.code != "share.not_in_force":
+            raise
+        answer = await handle(call)  # by its key, or refused once more
+        if answer.status == 412:  # tells the version
+            raise
+        return answer
     return await handle(call)
 
 
@@ -252,8 +261,9 @@ def _change(edge: Edge, call: Call, body: SharedProfileGiven, _at: Instant | Non
     if body.contact is not None:
         given = msgspec.json.decode(contact_text(body.contact) or "{}", type=dict[str, str])
         fields += [f"contact.{part}" for part in given]
-        edge.wait()
-        contact = _contact(call, customer) | given
+        if given:  # what names no field has no right to change any
+            edge.wait()
+            contact = _contact(call, customer) | given
     command = commands.ChangeSharedProfile(
         customer=customer,
         grant=call.id("grant", "grant"),

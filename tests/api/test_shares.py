@@ -327,6 +327,34 @@ def test_a_share_that_grants_edit_lets_the_editable_fields_be_changed_and_no_oth
     assert code(gone) == (403, "share.not_in_force")
 
 
+def test_a_change_that_names_no_field_changes_nothing(firm: Trade) -> None:
+    """The right to edit is asked field by field; without one there is nothing to have it for."""
+    customer = assigned(firm, "S-21")
+    grant = share(firm, customer, actions=["read", "edit"])
+    seen = firm["admin"].get(f"/v1/customers/{customer}").headers["etag"]
+    path = f"/v1/customers/{customer}/shared/{grant}/profile"
+    for contact in ({}, {"name": None}):
+        same = firm["service"].done(path, {"contact": contact}, if_match=seen)
+        assert (same["result"], same["events"]) == ("no_op", [])
+
+
+def test_a_change_sent_again_after_the_share_was_suspended_is_answered_again(firm: Trade) -> None:
+    customer = assigned(firm, "S-22")
+    grant = share(firm, customer, actions=["read", "edit"])
+    seen = firm["admin"].get(f"/v1/customers/{customer}").headers["etag"]
+    path = f"/v1/customers/{customer}/shared/{grant}/profile"
+    body = {"contact": {"phone": "13812341298"}}
+    first = firm["service"].post(path, body, if_match=seen, key="once")
+    firm["compliance"].done(f"/v1/grants/{grant}/suspension", BECAUSE)
+    again = firm["service"].post(path, body, if_match=seen, key="once")
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+    for version in (seen, first.headers["etag"]):  # moved or not: nothing is told of the customer
+        new = firm["service"].post(path, body, if_match=version)
+        assert code(new) == (403, "share.not_in_force")
+        assert "etag" not in new.headers
+
+
 def test_a_share_to_read_alone_changes_nothing(firm: Trade) -> None:
     customer = assigned(firm, "S-10")
     grant = share(firm, customer)
