@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-
 METHODS: Final = "counterseal.methods"
 """Where the scope of a request that no route takes says which methods its path does take."""
 

@@ -53,7 +53,10 @@ def change_profile(
     share: str | None = None,
     act: Act,
 ) -> list[CustomerEvent]:
-    """Change what identifies nobody; `share` is the grant whose right is used. Raises `Refused`: `customer.unknown`, `customer.state`."""
+    """Change what identifies nobody; `share` is the grant whose right is used.
+
+    Raises `Refused`: `customer.unknown`, `customer.state`.
+    """
     require_not_merged_away(customer, customer_id)
     if contact is None and address is None:
         return []

@@ -66,7 +66,7 @@ def _state(
 
 
 def agreement_of(call: Call, grant: Grant) -> dict[str, Any] | None:
-    """What is to be signed, once the terms of a request or of an open case are approved; else None."""
+    """What is to be signed once the terms of a request or an open case are approved; else None."""
     case = grant.open_case
     walked = case if case is not None and case.status == "approved" else grant
     if walked.status != "approved":

@@ -1,8 +1,8 @@
 """The bytes of every event ever released: what lies in tests/golden is read back as it was written,
 for good.
 
-`python -m tests.domain.test_golden` adds the files of new events, and a line to those of events that
-got a new optional field; it never changes a line.
+`python -m tests.domain.test_golden` adds the files of new events, and a line to those of events
+that got a new optional field; it never changes a line.
 """
 
 from __future__ import annotations
