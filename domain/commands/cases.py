@@ -14,6 +14,7 @@ from domain.grant_states import ends_of
 from domain.grantees import grantee_of
 from domain.grants import Grant, GrantEvent
 from domain.narrowing import Narrowing
+from domain.passing_on import grantor_of
 from domain.renewing import Amendment
 from domain.sealing import Sealed
 from domain.values import Instant, PolicyRef, Scope, Term
@@ -52,7 +53,8 @@ class OpeningCommand(GrantCommand, frozen=True, kw_only=True):
             raise Refused("policy.unknown", policy=grant.policy.policy)
         version = policies.require_in_force(policy, grant.policy.policy, view.at)
         grantee = grantee_of(view, grant.grantee)
-        setting = Setting(version.body, grantee, actor, view.act, view.same_person)
+        grantor = None if actor.staff is not None else grantor_of(view, grant.terms)
+        setting = Setting(version.body, grantee, actor, view.act, view.same_person, grantor)
         return setting, PolicyRef(grant.policy.policy, version.number)
 
     def open(self, view: View, grant: Grant, setting: Setting, events: list[GrantEvent]) -> None:
@@ -204,7 +206,7 @@ class WithdrawCase(CaseCommand, frozen=True, kw_only=True):
 
     def decide(self, view: View) -> None:
         grant = self.known(view)
-        self.happen(view, case_steps.withdraw(grant, self.setting(view, grant), case=self.case))
+        self.happen(view, case_steps.withdraw(grant, self.asking(view, grant), case=self.case))
 
 
 class SignCase(CaseCommand, frozen=True, kw_only=True):

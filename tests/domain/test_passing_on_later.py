@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from domain.commands.cases import ApproveCase, RequestRenewal, SignCase
+from domain.commands.cases import (
+    ApproveCase,
+    ProposeAmendment,
+    RequestRenewal,
+    SignCase,
+    WithdrawCase,
+)
 from domain.commands.grants import (
     ApproveStage,
     AskInformation,
@@ -283,3 +289,25 @@ def rules_at(ruled: Any, day: int, revoked: int | None, places: tuple[str, ...])
     return all(
         any(place == one or place.startswith(one + "/") for one in where) for place in places
     )
+
+
+# --- who asks for more ----------------------------------------------------------------------------
+
+
+def test_a_grantor_s_member_asks_for_a_renewal_and_takes_it_back() -> None:
+    """As they did for what was passed on itself; nobody else's member does."""
+    world = passing_on(staged())
+    world.request("child", by="mia", **CHILD)
+    world.run(APPROVE, by="carl")
+    shorter = Term(ends_at=ENDS - DAY)
+    amend = ProposeAmendment(grant_id="child", case="c1", ends_at=ENDS - DAY)
+    renew = RequestRenewal(grant_id="child", case="c1", term=shorter)
+    eve = member("eve", "customer:east")
+    assert world.no(amend, by=eve).code == "member.missing"
+    assert world.no(renew, by=eve).code == "member.missing"
+    assert world.no(renew, by="mia").code == "renewal.not_longer"
+    assert world.run(amend, by="mia")
+    withdraw = WithdrawCase(grant_id="child", case="c1")
+    assert world.no(withdraw, by=eve).code == "member.missing"
+    assert world.run(withdraw, by="mia")
+    assert world.state("child").closed == {"c1": "withdrawn"}
