@@ -34,6 +34,7 @@ EXACT: Final[Mapping[str, int]] = {
     "stage.unknown": 422,
     "successor.unknown": 422,
     "case.open": 409,
+    "error.open": 409,
     "check.bad_id": 400,
     "member.act_unknown": 422,
     "member.taken": 409,

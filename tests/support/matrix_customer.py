@@ -6,6 +6,7 @@ from domain import customers
 from domain.commands.customer_records import (
     AddMember,
     ChangeCustomerProfile,
+    ChangeSharedProfile,
     DecideCorrection,
     DecideCustomerMerge,
     EndMember,
@@ -30,8 +31,9 @@ from domain.events.customer import (
     CustomerMerged,
     CustomerMergeProposed,
 )
-from domain.events.policy import Identification
-from domain.values import TIMEKEEPER
+from domain.events.grant import GrantActivated, GrantRequested
+from domain.events.policy import ActionRule, Identification, ShareTemplate
+from domain.values import TIMEKEEPER, Imported, Names, PolicyRef, Term, Terms
 from domain.view import Command
 from tests.support.given import (
     BECAUSE,
@@ -54,7 +56,31 @@ from tests.support.given import (
 )
 from tests.support.matrix import Matrix, Row
 
+TEMPLATE = ShareTemplate("t", Names("售后", "after-sales"), {"address": "edit", "grade": "read"})
+SHARING = policy_body(
+    kind="share",
+    dimensions=("customer",),
+    actions=(ActionRule("edit", Names("变更", "edit")),),
+    templates=(TEMPLATE,),
+)
+SHARED = Terms("share", ("edit",), {"customer": ("acme",)}, Term(), template="t", purpose="repair")
+OF_OLD = {"at": NOW - days(30), "by": staff_party("ann"), "imported": Imported("old.csv", 1)}
+
+
+def share(word: str, *, days_left: float) -> Fact:
+    """A share of the customer with bob, in force since thirty days."""
+    ref = PolicyRef("sharing", 1)
+    asked = GrantRequested(
+        **OF_OLD, number=word, case=word, grantee="staff:bob", terms=SHARED, policy=ref
+    )
+    begun = GrantActivated(**OF_OLD, starts_at=NOW - days(30), ends_at=NOW + days(days_left))
+    return Fact("grant", word, (asked, begun))
+
+
 AROUND: tuple[Fact, ...] = (
+    policy("sharing", body=SHARING),
+    share("lent", days_left=5),
+    share("over", days_left=-5),
     staff("ann", "requester", "verifier", "compliance"),
     staff("bob", "requester", "verifier", "compliance"),
     person("mia"),
@@ -132,6 +158,24 @@ ROWS = {
     ),
     "record the lapse": Row(RecordCustomerLapse(customer="acme"), TIMEKEEPER),
     "change the profile": Row(ChangeCustomerProfile(customer="acme", contact=secret()), "ann"),
+    "change the profile through a share": Row(
+        ChangeSharedProfile(customer="acme", grant="lent", fields=("address",), address=secret()),
+        "bob",
+    ),
+    "change what the share does not let": Row(
+        ChangeSharedProfile(
+            customer="acme", grant="lent", fields=("contact.phone",), contact=secret()
+        ),
+        "bob",
+    ),
+    "change the profile through another's share": Row(
+        ChangeSharedProfile(customer="acme", grant="lent", fields=("address",), address=secret()),
+        "ann",
+    ),
+    "change the profile through a share that is over": Row(
+        ChangeSharedProfile(customer="acme", grant="over", fields=("address",), address=secret()),
+        "bob",
+    ),
     "propose a correction": Row(
         ProposeCorrection(customer="acme", correction="c2", title="丁公司"), "ann"
     ),
