@@ -33,7 +33,7 @@ from domain.grant_states import (
 )
 from domain.grants import GrantEvent
 from domain.scopes import normal
-from domain.terms import require_actions, require_scope
+from domain.terms import require_actions, require_dimensions, require_scope
 from domain.values import Instant, PolicyRef, Scope, Term, Terms, stamp
 
 MAX_CASES: Final = 200
@@ -199,6 +199,8 @@ def amended_terms(
     if wish.scope is not None:
         require_scope(wish.scope, body, catalogue, at)
         scope = normal(wish.scope)
+    else:  # as it is, also over points that ended; what a newer version declares it must name too
+        require_dimensions(scope, body)
     pass_on = known.pass_on if wish.pass_on is None else wish.pass_on
     if (actions, scope, ends_at, pass_on) == (known.actions, known.scope, ends, known.pass_on):
         raise Refused("amendment.no_difference")

@@ -78,9 +78,7 @@ def require_scope(scope: Scope, body: PolicyBody, catalogue: Catalogue | None, a
 
     Codes: `scope.` and what `scope_fault` or `point_status_at` says.
     """
-    fault = scope_fault(scope, body.dimensions)
-    if fault is not None:
-        raise Refused(f"scope.{fault.code}", dimension=fault.dimension, pattern=fault.pattern)
+    require_dimensions(scope, body)
     if body.kind == SHARE:
         require_named(scope)
     for dimension, patterns in sorted(scope.items()):
@@ -96,6 +94,15 @@ def require_scope(scope: Scope, body: PolicyBody, catalogue: Catalogue | None, a
             if status != "standing":
                 code = {"none": "unknown"}.get(status, status)
                 raise Refused(f"scope.point_{code}", dimension=dimension, pattern=pattern)
+
+
+def require_dimensions(scope: Scope, body: PolicyBody) -> None:
+    """Refuse a scope that does not name exactly the dimensions of the policy: what a scope leaves
+    out it would cover all of. Codes: `scope.` and what `scope_fault` says.
+    """
+    fault = scope_fault(scope, body.dimensions)
+    if fault is not None:
+        raise Refused(f"scope.{fault.code}", dimension=fault.dimension, pattern=fault.pattern)
 
 
 def require_term(term: Term, body: PolicyBody, at: Instant) -> None:

@@ -122,7 +122,7 @@ def passing_on(policy: PolicyBody | None = None, **top: Any) -> Family:
     return world
 
 
-def publish_again(world: Family, says: PolicyBody) -> None:
+def publish_again(world: World, says: PolicyBody) -> None:
     """Put a second version in force from now on."""
     known: dict[str, Any] = {"at": world.now, "by": staff("root"), "version": 2}
     world.given(

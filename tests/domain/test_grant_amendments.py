@@ -29,6 +29,7 @@ from tests.domain.case_story import (
     sign_case,
     to_amendment_over_end_by_clock,
 )
+from tests.domain.grant_family import publish_again
 from tests.domain.grant_story import EASY, in_effect, request, suspend, to_active, to_scheduled
 from tests.domain.grant_world import (
     DAY,
@@ -291,3 +292,14 @@ def test_an_amendment_is_signed_on_its_own_terms() -> None:
     signature = world.grant.open_case.signatures[0]  # type: ignore[union-attr]
     assert signature.digest != old
     assert world.grant.signatures[0].digest == old
+
+
+# --- under a newer version ------------------------------------------------------------------------
+
+
+def test_a_scope_kept_names_every_dimension_that_a_newer_version_declares() -> None:
+    """What a scope leaves out it would cover all of: nothing is unrestricted by omission."""
+    world = world_with(to_active)
+    publish_again(world, body(dimensions=(*body().dimensions, "shop")))
+    with pytest.raises(Refused, match=r"scope\.dimension_missing"):
+        amend(world, ends_at=ENDS - DAY)
