@@ -77,6 +77,11 @@ class Firm:
                 self._of_customer[customer].append(who)
         self._hands = sorted(self._all_hands(), key=lambda hand: (hand.number, hand.staff_id))
 
+    @property
+    def size(self) -> int:
+        """How many hands there are, each a staff member in their own name or for another."""
+        return len(self._hands)
+
     def _all_hands(self) -> Iterator[Hand]:
         for staff_id, who in self._staff.items():
             if not who.active:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 SCAN: Final = 500
 """Tasks that a page looks at at the most; each one reads the streams it rests on."""
 
+TRIES: Final = 20_000
+"""Tries of a page at the most, a task and a pair of hands each, a second or two: where staff are
+many it looks at fewer tasks.
+"""
+
 
 class Wish(NamedTuple):
     """What a list of work is asked for.
@@ -54,7 +59,8 @@ def worklist(
 ) -> Page:
     """Return what waits at `at`, the longest waiting first; key `[since, id, item]`.
 
-    What the clock or a later event has done away with is not shown. A row: `kind`, `about`
+    What the clock or a later event has done away with is not shown, and a page may be short and yet
+    have a key behind which more follow. A row: `kind`, `about`
     (`grant`, `customer`, `policy`), `id` of the stream, `item`, `number`, `customer`, `grant_kind`,
     `case_id`, `case_kind`, `since`, `waiting_days`, `lapses_at`, `needs` (what is missing),
     `stage`, `stage_names`, `signer`, `could` (staff, at most ten), `could_count` (all of them),
@@ -72,7 +78,7 @@ def worklist(
             lambda row: [row["since"].isoformat(), row["stream_id"], row["item"]],
             after=None if after is None else list(after),
             limit=limit,
-            most=max(SCAN, limit),
+            most=min(max(SCAN, limit), max(1, TRIES // max(1, firm.size))),
         )
     return Page(found.items, found.last, position)
 

@@ -58,6 +58,21 @@ def member(firm: Trade, customer: str, name: str, *acts: str) -> None:
     firm.member(name, customer, person)
 
 
+def test_where_staff_are_many_a_page_looks_at_fewer_tasks_and_leads_on(
+    firm: Trade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who could do each task is tried person by person: a page makes so many tries at the most."""
+    customer = firm.customer("W-0")
+    for _ in range(3):
+        firm.request(customer)
+    whole = work(firm, f"customer=customer:{customer}")
+    monkeypatch.setattr(worklists, "TRIES", 1)
+    path = f"/v1/worklist?customer=customer:{customer}&limit=1000"
+    single = pages(firm["admin"], path)
+    assert [len(one) for one in single] == [1, 1, 1]
+    assert [row for one in single for row in one] == whole
+
+
 def test_a_request_is_work_for_other_people_at_every_step(firm: Trade) -> None:
     customer = firm.customer("W-1")
     member(firm, customer, "ming", "sign", "provide")
