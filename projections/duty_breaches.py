@@ -12,6 +12,7 @@ from psycopg.rows import dict_row, tuple_row
 from projections import duties
 from projections.queries import Conn, Key, Page, plain, reached, require_limit
 from projections.reading import reading
+from projections.scanning import SCAN
 
 Pair = Literal["requested_checked", "requested_approved", "checked_approved"]
 
@@ -40,24 +41,42 @@ def breaches(
     A row: `grant_id`, `number`, `case_id`, `person` (who they turned out to be, through merges),
     `parties` (as whom they acted), `requested`, `checked`, `approved` (the positions of the events,
     ascending), `pairs` (which two hands met), `imported` (whether all of it was taken over from
-    before the ledger). With `pair`, only the rows that have it. Raises `Refused`: `page.limit`.
+    before the ledger). With `pair`, only the rows that have it. A page looks at the hands of so
+    many grants as have about `SCAN` hands together; where it is short, the next one goes on. Raises
+    `Refused`: `page.limit`.
     """
     require_limit(limit)
-    parameters: dict[str, Any] = {"limit": limit + 1}
+    parameters: dict[str, Any] = {"limit": limit + 1, "most": SCAN}
     behind, wanted = sql.SQL(""), sql.SQL("")
     if after is not None:
         behind = _BEHIND
         parameters |= dict(zip(("grant_id", "case_id", "person"), after, strict=True))
     if pair is not None:
         wanted = sql.SQL(" AND {}").format(_MET[pair])
-    statement = ROOTS + _BREACHES.format(behind=behind, wanted=wanted, **_POSITIONS)
     with reading(conn, tenant):
+        conn.execute(_BY_INDEX)
         position = reached(conn, tenant, duties.NAME)
+        until = _until(conn, parameters)
+        if until is not None:
+            behind += _BEFORE
+            parameters["until"] = until
+        statement = ROOTS + _BREACHES.format(behind=behind, wanted=wanted, **_POSITIONS)
         rows = conn.cursor(row_factory=dict_row).execute(statement, parameters).fetchall()
     items = [_breach(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    last = [items[-1][name] for name in ("grant_id", "case_id", "person")] if more else None
+    last: list[Any] | None = None if until is None else [until, "", ""]
+    if len(rows) > limit:
+        last = [items[-1][name] for name in ("grant_id", "case_id", "person")]
     return Page(items, last, position)
+
+
+def _until(conn: Conn, parameters: dict[str, Any]) -> str | None:
+    """Return the first grant that a page leaves for the next one; None where it gets to the end."""
+    given = {"grant_id": _FIRST, **parameters}
+    row = conn.cursor(row_factory=tuple_row).execute(_UNTIL, given).fetchone()
+    if row is not None and row[0] == given["grant_id"]:
+        # One grant alone has more hands than that: it is looked at as a whole.
+        row = conn.cursor(row_factory=tuple_row).execute(_NEXT, given).fetchone()
+    return None if row is None else row[0]
 
 
 def totals(conn: Conn, tenant: str) -> Totals:
@@ -89,6 +108,24 @@ _POSITIONS: Final = {
     )
     for act in ("requested", "checked", "approved")
 }
+
+_FIRST: Final = "00000000-0000-0000-0000-000000000000"
+_BY_INDEX: Final = (
+    "SELECT set_config('enable_' || name, 'off', true)"
+    " FROM unnest('{seqscan,bitmapscan}'::text[]) AS u(name)"
+)
+_OF_TENANT: Final = (
+    "SELECT h.grant_id::text FROM hands h WHERE h.tenant_id = current_tenant()"
+    " AND h.generation = (SELECT generation FROM generations WHERE tenant_id = current_tenant()"
+    " AND projection = 'hands' AND live)"
+)
+_UNTIL: Final = sql.SQL(
+    _OF_TENANT + " AND h.grant_id >= %(grant_id)s::uuid ORDER BY h.grant_id OFFSET %(most)s LIMIT 1"
+)
+_NEXT: Final = sql.SQL(
+    _OF_TENANT + " AND h.grant_id > %(grant_id)s::uuid ORDER BY h.grant_id LIMIT 1"
+)
+_BEFORE: Final = sql.SQL(" AND h.grant_id < %(until)s::uuid")
 
 # Who each person turned out to be; as many steps as the domain follows.
 ROOTS: Final = sql.SQL(

@@ -12,6 +12,8 @@ import pytest
 from tests.support.doors import House
 from tests.support.mixed import ACTIONS, Mixed, Place
 
+pytestmark = pytest.mark.drill
+
 DAYS = (0, 15, 5, 25, 35, 50, 400)
 BATCH = 50
 

@@ -19,6 +19,8 @@ from api.app import server_config
 from tests.support.doors import ALL, House
 from tests.support.trade import Trade
 
+pytestmark = pytest.mark.drill
+
 EXAMPLES = 2
 FULL_EXAMPLES = 20
 PHASES = "examples,fuzzing"

@@ -8,6 +8,9 @@ import psycopg
 
 MANY = 4_000
 CHAINED = 3
+LEVEL = 1_000_000
+"""How far apart the numbers of a grant and of what was passed on from it are."""
+
 EVERY = 40
 """MANY / EVERY rows share a value of each filter."""
 
@@ -42,15 +45,15 @@ _SAID = {
 """Columns after the tenant, for the i-th row."""
 
 
-def fill(conn: psycopg.Connection[Any], tenant: str) -> None:
-    """Fill the tables, MANY rows each, as a superuser; no statistics are taken.
+def fill(conn: psycopg.Connection[Any], tenant: str, many: int = MANY) -> None:
+    """Fill the tables, `many` rows each, as a superuser; no statistics are taken.
 
     Every second customer was merged into the next one. Below the grant of each customer there are
-    `CHAINED` more, each passed on from the one above: grant 100,000 * level + i, given to a
+    `CHAINED` more, each passed on from the one above: grant `LEVEL` * level + i, given to a
     customer of the same number. Each staff member belongs to a team of its own, which was given one
-    grant from the bottom of a chain. The log goes from position 101 to 100 + MANY.
+    grant from the bottom of a chain. The log goes from position 101 to 100 + `many`.
     """
-    given = {"t": tenant, "n": MANY, "e": EVERY}
+    given = {"t": tenant, "n": many, "e": EVERY, "l": LEVEL}
     conn.execute(
         "CREATE FUNCTION to_id(i bigint) RETURNS uuid LANGUAGE sql IMMUTABLE RETURN"
         " ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid"
@@ -66,12 +69,12 @@ def fill(conn: psycopg.Connection[Any], tenant: str) -> None:
         given,
     )
     for level in range(1, CHAINED + 1):
-        _pass_on(conn, given, 100_000 * level, "customer:' || to_id(%(grant)s + i)")
-    _pass_on(conn, given, 100_000 * (CHAINED + 1), "team:sales/' || i")
+        _pass_on(conn, given, LEVEL * level, "customer:' || to_id(%(grant)s + i)")
+    _pass_on(conn, given, LEVEL * (CHAINED + 1), "team:sales/' || i")
     conn.execute(
         "INSERT INTO grants (tenant_id, generation, grant_id, version, position, recorded_at,"
         " number, grantee, kind, status, terms_number, actions, scope, policy_id, policy_version,"
-        " case_id, holds, irregular, parent) SELECT %(t)s, 1, to_id(100000 + i), 1, i,"
+        " case_id, holds, irregular, parent) SELECT %(t)s, 1, to_id(%(l)s + i), 1, i,"
         " '2026-01-01Z', 'B' || i, 'customer:b' || i, 'below', 'active', 1, '{sell}', '{}', '', 1,"
         " 'c', 0, false, to_id(i) FROM generate_series(1, %(n)s) i",
         given,
@@ -82,11 +85,11 @@ def fill(conn: psycopg.Connection[Any], tenant: str) -> None:
 def _pass_on(
     conn: psycopg.Connection[Any], given: dict[str, Any], grant: int, grantee: str
 ) -> None:
-    """Pass on each of the grants 100,000 below `grant` once; `grantee` is the rest of a literal."""
+    """Pass on each of the grants `LEVEL` below `grant` once; `grantee` is the rest of a literal."""
     conn.execute(
         "INSERT INTO permissions SELECT %(t)s, 1, to_id(%(grant)s + i), 1, '2026-01-01Z',"  # pyright: ignore[reportArgumentType]
         f" '2030-01-01Z', 10, NULL, '{grantee}, 'G' || i, 'dealership', '{{sell}}',"
-        f" '{_TERRITORY}', to_id(0), 1, to_id(%(grant)s - 100000 + i)::text, '[]'"
+        f" '{_TERRITORY}', to_id(0), 1, to_id(%(grant)s - %(l)s + i)::text, '[]'"
         " FROM generate_series(1, %(n)s) i",
         {**given, "grant": grant},
     )

@@ -20,7 +20,8 @@ from tests.support import cluster
 from tests.support.ledger import make_tenant
 from tests.support.owner import superuser
 
-pytestmark = pytest.mark.timeout(1200)  # with `--full` millions of rows are put there first
+# With `--full` millions of rows are put there first.
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(1200)]
 
 Conn = psycopg.Connection[Any]
 

@@ -24,6 +24,8 @@ from tests.support import cluster
 from tests.support.ledger import make_ledgers, make_tenant
 from tests.support.owner import superuser
 
+pytestmark = pytest.mark.drill
+
 Conn = psycopg.Connection[Any]
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LIMIT = 10
