@@ -122,6 +122,10 @@ def csv_page(columns: Sequence[str], rows: Iterable[dict[str, Any]], *, first: b
     return out.getvalue().encode()
 
 
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that spreadsheets take for a formula; some of them full-width signs too."""
+
+
 def _cell(value: Any) -> str:
     match value:
         case None:
@@ -129,7 +133,7 @@ def _cell(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+            return f"'{value}" if value.startswith(_FORMULA) else value
         case int() | float():
             return str(value)
         case list():

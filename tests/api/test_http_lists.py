@@ -100,11 +100,14 @@ def test_a_list_comes_as_csv_and_the_export_is_logged(dealers: Trade) -> None:
     assert row == ("customer.list_csv", dealers["admin"].party.ref)
 
 
-def test_a_cell_is_never_a_formula(dealers: Trade) -> None:
-    dealers.customer("F-1", title="=1+1")
+@pytest.mark.parametrize("sign", "=+-@\uff1d\uff0b\uff0d\uff20")
+def test_a_cell_is_never_a_formula(dealers: Trade, sign: str) -> None:
+    """Full-width signs begin one too, where people type them."""
+    number = f"F-{ord(sign)}"
+    dealers.customer(number, title=f"{sign}1+1")
     dealers.house.follow()
-    text = dealers["admin"].get("/v1/customers.csv?number=F-1").content.decode()
-    assert "'=1+1" in text
+    text = dealers["admin"].get(f"/v1/customers.csv?number={number}").content.decode()
+    assert f",'{sign}1+1," in text
 
 
 def test_a_list_waits_for_a_position(dealers: Trade, monkeypatch: pytest.MonkeyPatch) -> None:
