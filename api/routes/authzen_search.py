@@ -170,13 +170,15 @@ def _query(asked: Asked) -> str:
 def _place(call: Call, query: str, page: PageAsked) -> tuple[str, int]:
     """Return behind which key the page begins, and how many results it has at the most.
 
-    Raises `Malformed` `cursor.malformed`: a token of another query, or with another limit.
+    Raises `Malformed` `cursor.malformed`: a token of another query, with another limit, or with
+    what we never gave.
     """
     limit = MAX_RESULTS if page.limit is None else min(page.limit, MAX_RESULTS)
     if not page.token:
         return "", limit
     given, after = cursors.decode(call.operation.name, query, page.token, (int, str))
-    if page.limit is not None and given != limit:
+    other = page.limit is not None and given != limit
+    if other or not 0 <= given <= MAX_RESULTS or "\0" in after:
         raise Malformed("cursor.malformed")
     return after, given
 
