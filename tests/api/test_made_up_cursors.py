@@ -69,7 +69,9 @@ def test_a_made_up_token_of_a_search_is_malformed(
     )
     answers = [
         seeker.ask(f"/access/v1/search/{sought}", body | {"page": {"token": token}})
-        for token in (cursors.encode(f"access.search_{sought}", query, one) for one in (OURS, place))
+        for token in (
+            cursors.encode(f"access.search_{sought}", query, one) for one in (OURS, place)
+        )
     ]
     assert [one.status_code for one in answers] == [200, 400]
     assert answers[1].json()["code"] == "cursor.malformed"
