@@ -29,8 +29,10 @@ EVERY_STATE = {
     "lapsed",
     "expired",
     "revoked",
+    "superseded",
+    "entered_in_error",
 }
-"""The states of `domain.md` but `superseded` and `entered_in_error`, whose commands come later."""
+"""The states of `domain.md`."""
 
 SELLING = ("sell", ("territory", "CN/31/0115"), {"product": "tea/green"})
 SHOWING = ("show", ("territory", "CN/32"), {})
@@ -83,6 +85,7 @@ def test_every_command_happens_and_every_state_of_a_grant_is_reached(walk: Walk)
     the_main_way(walk)
     the_other_ways(walk)
     supervision(walk)
+    cases(walk)
     policies(walk)
     customers(walk)
     assert walk.said == set(WIRE)
@@ -183,6 +186,47 @@ def supervision(walk: Walk) -> None:
     walk.wait(days=38)
     assert walk.mirror.world.grants["g11"].status(walk.mirror.world.now) == "expired"
     assert not walk.may("c1", SHOWING)
+
+
+def cases(walk: Walk) -> None:
+    """Renewals and amendments along every way; one grant in another's place, one an error."""
+    now, signer = walk.mirror.world.now, member("m2")
+    walk("request", "req1", new="g20", grantee=Party("customer", "c1"), terms=terms("loan", now))
+    walk("check", "ver1", grant="g20", kind="call_back")
+    for name in ("app1", "dir1"):
+        walk("approve", name, grant="g20", stage="team")
+    longer = {"ends": None, "days": 20}
+    failed = {"grant": "g20", "case": "n1"}
+    walk("request_renewal", "req1", grant="g20", new="n1", **longer)
+    walk("fail_case", "ver1", **failed, kind="call_back", reason=True)
+    other = {"scope": {"territory": ("CN/32",)}, "ends": None, "effective": None}
+    walk("propose_amendment", "req1", grant="g20", new="n2", **other)
+    walk("withdraw_case", "req1", grant="g20", case="n2")
+    rejected = {"grant": "g20", "case": "n3"}
+    walk("request_renewal", "req1", grant="g20", new="n3", **longer)
+    walk("check_case", "ver1", **rejected, kind="call_back")
+    walk("approve_case", "app1", **rejected, stage="team")
+    walk("retract_case", "app1", **rejected, stage="team")
+    walk("reject_case", "app1", **rejected, reason=True)
+    for grant in ("g21", "g22"):
+        asked = terms("trademark", now)
+        walk("request", "req1", new=grant, grantee=Party("customer", "c1"), terms=asked)
+        walk("approve", "app1", grant=grant, stage="legal")
+        walk("sign", signer, grant=grant, party="grantee")
+    declined = {"grant": "g21", "case": "n4"}
+    narrower = {"scope": {"product": ("tea",)}, "ends": None, "effective": None}
+    walk("propose_amendment", "req1", grant="g21", new="n4", **narrower)
+    walk("approve_case", "app1", **declined, stage="legal")
+    walk("decline_case", signer, **declined, party="grantee")
+    renewed = {"grant": "g21", "case": "n5"}
+    walk("request_renewal", "req1", grant="g21", new="n5", **longer)
+    walk("approve_case", "app1", **renewed, stage="legal")
+    walk("sign_case", signer, **renewed, party="grantee")
+    walk("supersede", "com1", grant="g21", successor="g22")
+    walk("propose_error", "ver1", grant="g22", new="e1", reason=True)
+    walk("dismiss_error", "com1", grant="g22", case="e1")
+    walk("propose_error", "ver1", grant="g22", new="e2", reason=True)
+    walk("confirm_error", "com1", grant="g22", case="e2")
 
 
 def policies(walk: Walk) -> None:
