@@ -40,7 +40,8 @@ def find(operation: str, name: str, shown: Mapping[str, Any]) -> str:
 def _known(operation: str, name: str, shown: Mapping[str, Any]) -> list[str]:
     state: Mapping[str, Any] = shown["state"]
     if name == "hold":
-        return [one["id"] for one in state.get("holds", ()) if one.get("until") is None]
+        holds = [one for one in state.get("holds", ()) if one.get("until") is None]
+        return [one["id"] for one in holds if one["id"] is not None]
     if name == "digest":
         agreement = shown.get("agreement")
         return [] if agreement is None else [agreement["digest"]]

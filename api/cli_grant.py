@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from api.cli_acts import VerbGroup
-from api.cli_errors import Usage
+from api.cli_errors import Failure, Usage
 from api.cli_help import Command
 from api.cli_places import Places, claimed, tenant_of
 from api.cli_service import KeyFile, ServiceBook, grant_id, grant_number, has_key, opened, party_ref
@@ -23,6 +23,7 @@ from api.cli_shown import FINE, Json, aside, document, line, pairs, table
 from api.cli_texts import say, word
 
 if TYPE_CHECKING:
+    from api.cli_client import Service
     from api.cli_grant_shown import Book
     from domain.ledger import Ledgers
 
@@ -98,11 +99,12 @@ def grant_show(
 ) -> int:
     """Show a grant by its number or id; sealed texts stay sealed."""
     if tenant is None and has_key(key_file):
+        from api.cli_own import grant_read
+
         service = opened(key_file)
         stream = grant_id(service, grant)
-        found = service.get(f"/v1/grants/{stream}").document
-        pages = service.pages(f"/v1/grants/{stream}/events", {"limit": EVENTS_A_PAGE})
-        found["history"] = [one for page in pages for one in page]
+        found = grant_read(service, stream)
+        found["history"] = _events(service, stream)
         _shown(found, ServiceBook(service), as_json=as_json)
         return FINE
     places = Places()
@@ -119,6 +121,19 @@ def grant_show(
     return FINE
 
 
+def _events(service: Service, stream: str) -> list[dict[str, Any]]:
+    """Return all events of a grant; none where the key opens no more than one's own view."""
+    from api.cli_own import OWN_ONLY
+
+    try:
+        pages = service.pages(f"/v1/grants/{stream}/events", {"limit": EVENTS_A_PAGE})
+        return [one for page in pages for one in page]
+    except Failure as fault:
+        if fault.code != OWN_ONLY:
+            raise
+    return []
+
+
 def _shown(found: Mapping[str, Any], book: Book, *, as_json: bool) -> None:
     from api.cli_grant_shown import grant_rows, headings, timeline
 
@@ -126,9 +141,10 @@ def _shown(found: Mapping[str, Any], book: Book, *, as_json: bool) -> None:
         document(found)
         return
     pairs(grant_rows(found, book))
-    line()
     history: Sequence[Mapping[str, Any]] = found["history"]
-    table(headings(), timeline(history, book))
+    if history:
+        line()
+        table(headings(), timeline(history, book))
 
 
 def _clock() -> datetime:

@@ -145,7 +145,8 @@ def _between(starts: str, ends: str | None) -> str:
 def _holds(state: Json) -> Iterator[str]:
     for hold in state.get("holds", ()):
         if hold.get("until") is None:
-            text = say("grant.hold", hold=hold["id"], since=when(hold["from"]))
+            hold_id = hold["id"] or word("statuses", "suspended")  # a party is not told the id
+            text = say("grant.hold", hold=hold_id, since=when(hold["from"]))
             if hold.get("confirm_by"):
                 text += " " + say("grant.provisional", until=when(hold["confirm_by"]))
             yield text

@@ -16,6 +16,7 @@ from api.cli_errors import Failure, Usage
 from api.cli_fields import Leaf, made, parsed, tree_of
 from api.cli_finding import FOUND, find, places_of
 from api.cli_grant_shown import case_row, grant_rows, headings, status_of, timeline
+from api.cli_own import grant_read
 from api.cli_places import instant_of
 from api.cli_service import ServiceBook, grant_id, opened, party_ref
 from api.cli_shown import FINDINGS, FINE, UNREACHABLE, document, line, pairs, table
@@ -172,7 +173,7 @@ def _ready(
     if stream is not None:
         unseen = operation.if_match and said.seen is None
         if unseen or wanted or words.files:
-            shown = service.get(f"/v1/grants/{stream}").document
+            shown = grant_read(service, stream)
     found = {} if shown is None else {one: find(operation.name, one, shown) for one in wanted}
     places = words.places | {one: value for one, value in found.items() if one in needed}
     tree |= {one: value for one, value in found.items() if one not in needed}

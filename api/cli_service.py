@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ from api.cli_texts import say, word
 if TYPE_CHECKING:
     from api.cli_client import Service
 
+T = TypeVar("T")
 KeyFile = Annotated[Path | None, typer.Option("--key-file", metavar="PATH")]
 
 NAMES: Final = 500
@@ -98,14 +99,36 @@ def party_ref(service: Service, text: str) -> str:
 
 
 def _id(service: Service, kind: str, number: str) -> str | None:
-    path, column = _LISTS[kind]
     for look in range(LOOKS):
         if look:
             time.sleep(LOOK_SECONDS)
-        items: list[dict[str, Any]] = service.get(path, {"number": number}).document["items"]
-        if items:
-            return str(items[0][column])
+        if (found := _listed(service, kind, number)) is not None:
+            return found
     return None
+
+
+def _listed(service: Service, kind: str, number: str) -> str | None:
+    path, column = _LISTS[kind]
+    try:
+        items: list[dict[str, Any]] = service.get(path, {"number": number}).document["items"]
+    except Failure as fault:
+        from api.cli_own import OWN_ONLY, own_id, shut_out
+
+        if not shut_out(fault):
+            raise
+        found = _or(fault, lambda: own_id(service, kind, number))
+        if found is None and fault.code != OWN_ONLY:
+            raise
+        return found
+    return str(items[0][column]) if items else None
+
+
+def _or(first: Failure, look: Callable[[], T]) -> T:
+    """Return what is found in one's own view; where there is none, the first refusal stands."""
+    try:
+        return look()
+    except Failure as fault:
+        raise (fault if fault.exit_code == UNREACHABLE else first) from None
 
 
 class ServiceBook:
@@ -119,6 +142,7 @@ class ServiceBook:
         self._service = service
         self._known: dict[str, Any] = {}
         self._silent = False
+        self._me: Mapping[str, Any] | None = None
 
     def of(self, ref: str) -> str:
         """Return a party as people know it; one without a name is its ref."""
@@ -127,7 +151,7 @@ class ServiceBook:
             return ref
         path, _ = _LISTS[kind]
         state = self._state(f"{path}/{stream}")
-        if state is None:
+        if state is None and (kind == "staff" or (state := self._own(ref)) is None):
             return ref
         title = state.get("title")
         shown = f" {title}" if isinstance(title, str) else ""
@@ -148,3 +172,15 @@ class ServiceBook:
                 self._silent = fault.exit_code == UNREACHABLE
                 self._known[path] = None
         return self._known.get(path)
+
+    def _own(self, ref: str) -> Any:
+        """Return the caller's own record, looked up once; None for another's."""
+        if self._me is None and not self._silent:
+            from api.cli_own import myself
+
+            try:
+                self._me = myself(self._service)
+            except Failure:  # a name is never worth a fault
+                self._me = {}
+        me = self._me or {}
+        return me.get("customer") if me.get("party") == ref else None

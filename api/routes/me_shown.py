@@ -61,6 +61,7 @@ def _terms(terms: Terms) -> dict[str, Any]:
         "kind": terms.kind,
         "actions": terms.actions,
         "scope": terms.scope,
+        "term": terms.term,
         "terms": terms.number,
         "pass_on": terms.pass_on or None,
         "parent": terms.parent,

@@ -287,3 +287,27 @@ def test_free_text_can_come_by_standard_input(desk: Desk, monkeypatch: pytest.Mo
     done = desk.done("requester", "note", desk.numbers["active"], "text=-", "label=call")
     assert done["events"][0]["fields"] == {"label": "call", "text": {"sealed": True}}
     assert "sealed" in desk.say("requester", "show", desk.numbers["active"], "--lang", "en").out
+
+
+def test_whoever_acts_for_the_customer_is_shown_their_own_grant_by_its_number(desk: Desk) -> None:
+    """Their key opens nothing but their own view; what is another's is unknown by any word."""
+    number = desk.active()
+    desk.done("compliance", "suspend", number, "--reason", "complaint")
+    own = desk.say("member", "show", number)
+    assert own.code == 0, own.err
+    assert "customer D-0001" in own.out
+    assert "suspended since " in own.out
+    assert "staff" not in own.out
+    shown = desk.done("member", "show", number)
+    assert shown["state"]["terms"]["term"] == {"days": 365}
+    assert shown["history"] == []
+    another = next(
+        one for one in desk.numbers.values() if _grantee(desk, one) != _grantee(desk, number)
+    )
+    assert "grant.unknown" in desk.say("member", "show", another).err
+    asked = desk.done("member", "request", *ASKED)["state"]
+    assert desk.say("member", "withdraw", asked["number"]).code == 0
+
+
+def _grantee(desk: Desk, number: str) -> str:
+    return str(desk.state(number)["grantee"])
