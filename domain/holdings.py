@@ -105,7 +105,7 @@ def _case(grant: Grant, case: Case, at: Instant) -> Iterator[Holding]:
     step: Step = "approved" if case.status == "approved" else "sought"
     renews = case.kind == "renewal"
     begins = (ends_of(grant),) if renews else (case.effective_at, starts_of(grant))
-    opens_at = max(at, *(one for one in begins if one is not None))
+    opens_at = max((at, *(one for one in begins if one is not None)))
     yield from _would_hold(step, case.terms, case.policy, opens_at, case.lapses_at)
 
 

@@ -7,7 +7,7 @@ so a stream may say more here than waits in the end, never less.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import msgspec
@@ -46,6 +46,8 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 IDENTIFY_AHEAD: Final = timedelta(days=30)
 """So long before a customer's confirmation ends the next identification is work."""
+
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 
 SIGNERS: Final = ("grantee", "tenant")
 
@@ -128,7 +130,9 @@ def _of_customer(customer: Customer) -> dict[str, Waiting]:
     until = customer.confirmed_until
     if customer.status in ("confirmed", "lapsed") and until is not None:
         item = f"identify:{until.isoformat()}"
-        found[item] = Waiting("identify", until, until - IDENTIFY_AHEAD)
+        # Imported history may name the first instants there are: nothing lies ahead of them.
+        since = until - IDENTIFY_AHEAD if until - _BEGINNING >= IDENTIFY_AHEAD else _BEGINNING
+        found[item] = Waiting("identify", until, since)
     return found
 
 

@@ -131,6 +131,13 @@ def test_a_renewal_is_sought_from_the_end_agreed_on_before() -> None:
     assert spans(after_the_end, day(110)) == [("sought", 2, day(110), day(200))]
 
 
+def test_a_renewal_taken_over_of_what_has_no_end_is_sought_from_now_on() -> None:
+    """Only imported history has such a case; every command on the grant meets it, a revocation
+    too."""
+    unending = grant(effects=(Effect(T0, None, USUAL, REF),))
+    assert spans(with_case(unending, "renewal"))[1:] == [("sought", 2, NOW, day(200))]
+
+
 def test_a_renewal_of_days_to_be_signed_early_counts_from_that_end_too() -> None:
     days = with_case(grant(), "renewal", "approved", term=Term(days=30), lapses_at=day(14))
     one = holdings(days, NOW)[1]
