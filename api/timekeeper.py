@@ -40,7 +40,14 @@ IN_FLIGHT = 64
 """Commands a pass has under way at once."""
 
 NOT_NOW = frozenset(
-    {"grant.not_due", "grant.state", "grantee.standing", "customer.state", "case.state"}
+    {
+        "grant.not_due",
+        "grant.state",
+        "grant.parent_not_over",
+        "grantee.standing",
+        "customer.state",
+        "case.state",
+    }
 )
 """Refusals that are no fault: the row was older than the log, or what is due cannot be said yet."""
 

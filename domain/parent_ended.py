@@ -38,14 +38,14 @@ def revoke_passed_on(
 ) -> list[GrantEvent]:
     """End it now because the grant it was passed on from, which rests on `policy`, ended for good.
 
-    Raises `Refused`: `role.missing`, `grant.state`, `grant.not_due`.
+    Raises `Refused`: `role.missing`, `grant.state`, `grant.parent_not_over`.
     """
     require_service(setting)
     if status_at(grant, setting.at) == "revoked":
         return []
     require_status(grant, setting.at, EFFECTIVE)
     if parent is None or not over_for_good(parent, policy, setting.at):
-        raise Refused("grant.not_due", grant=grant.number)
+        raise Refused("grant.parent_not_over", number=grant.number)
     return [
         GrantRevoked(
             **stamp(setting.act),

@@ -39,6 +39,7 @@ from domain.streams import evolve
 from domain.terms import agreement_digest
 from domain.values import Evidence, Names, Party, Reason, Term, Terms
 from domain.view import Circumstances, Command, Loaded, View
+from tests.support.telling import require_tellable
 
 TENANT = "the-tenant"
 GRANT = "the-grant"
@@ -245,7 +246,11 @@ class World:
             evidence=evidence,
         )
         view = View(self.load, given)
-        command.decide(view)
+        try:
+            command.decide(view)
+        except Refused as refused:
+            require_tellable(refused)
+            raise
         self.reads = view.reads
         self.claims = view.claims
         for new in view.events:

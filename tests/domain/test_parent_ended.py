@@ -87,7 +87,7 @@ def test_nothing_is_revoked_below_what_may_come_back(what: str) -> None:
     elif what == "no parent":
         world.request("alone", grantee="south")
         command = RevokePassedOn(grant_id="alone")
-    assert world.no(command, by="timekeeper").code == "grant.not_due"
+    assert world.no(command, by="timekeeper").code == "grant.parent_not_over"
 
 
 def test_what_is_over_by_itself_is_not_revoked_as_well() -> None:

@@ -39,6 +39,7 @@ from domain.sealing import Sealed
 from domain.streams import evolve
 from domain.values import Evidence, Instant, Names, Party, Reason
 from domain.view import Circumstances, Command, Loaded, View
+from tests.support.telling import require_tellable
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 TENANT = "tenant"
@@ -285,6 +286,7 @@ class World:
         try:
             command.decide(view)
         except Refused as refused:
+            require_tellable(refused)
             return Outcome(self, view, refused)
         return Outcome(self, view, None)
 
