@@ -1,7 +1,7 @@
 # Everything a person must remember is a word here: run, test, check, drill, bench, lock, clean.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check drill bench lock clean
+.PHONY: help run test check drill mutants bench lock clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -60,6 +60,9 @@ check: $(READY)
 
 drill: $(READY)
 	@$(BIN)/python -m pytest -m drill --full -s -p no:randomly --timeout 3600
+
+mutants: $(READY)
+	@$(BIN)/python -m tests.mutants
 
 bench: $(READY)
 	@$(BIN)/python tests/bench/run.py
