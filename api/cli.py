@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.exceptions import TyperException
@@ -121,6 +122,15 @@ def _locale() -> str:
     return str(probe([], standalone_mode=False))
 
 
+_MISUSES: Final = {
+    "NoSuchOption": "usage.no_option",
+    "MissingParameter": "usage.missing",
+    "BadParameter": "usage.bad_value",
+}
+_NO_COMMAND: Final = re.compile(r"No such command '(.+?)'\.(?: Did you mean (.+)\?)?")
+"""How the library says that there is no such command; it has no exception of its own for it."""
+
+
 def _misused(fault: TyperException, words: list[str]) -> int:
     """Tell how a command was misused; a group without a command shows its help."""
     kind = type(fault).__name__
@@ -133,9 +143,15 @@ def _misused(fault: TyperException, words: list[str]) -> int:
     params: dict[str, Any] = {
         "name": getattr(fault, "option_name", named) or "",
         "why": fault.format_message(),
+        "value": str(getattr(fault, "message", "")).rstrip("."),
     }
-    own = {"NoSuchOption": "usage.no_option", "MissingParameter": "usage.missing"}
-    sentence = say(own.get(kind, "usage.wrong"), **params)
+    no_command = _NO_COMMAND.fullmatch(params["why"])
+    if no_command is not None:
+        sentence = say("usage.no_command", name=no_command[1])
+        if no_command[2]:
+            sentence += say("usage.did_you_mean", names=no_command[2])
+    else:
+        sentence = say(_MISUSES.get(kind, "usage.wrong"), **params)
     if ctx is not None:
         path = f"counterseal {path_of(ctx)}".strip()
         sentence += say("usage.see", command=f"{path} --help")

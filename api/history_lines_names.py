@@ -22,10 +22,10 @@ SHOWN: Final = 5
 """Elements of a list that a line shows."""
 LONGEST: Final = 200
 """Characters of one text in a line."""
-SHORT_ID: Final = 8
 
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
-_NAME: Final = re.compile(r"\{(\w+)\}")
+_NAME: Final = re.compile(r"\{(\w+)\}([\u4e00-\u9fff]?)")
+"""A name, and the Chinese sign after it: a space keeps it from Latin letters and digits."""
 
 
 @cache
@@ -42,10 +42,20 @@ def fill(template: str, value: Callable[[str], str]) -> str:
     """
     found: list[str] = []
     for number, piece in enumerate(_OPTIONAL.split(template)):
-        values = {name: value(name) for name in _NAME.findall(piece)}
+        values = {name: value(name) for name, _ in _NAME.findall(piece)}
         if number % 2 == 0 or all(values.values()):
-            found.append(_NAME.sub(lambda one, known=values: known[one[1]] or "…", piece))
+            found.append(_NAME.sub(lambda one, known=values: _set(known[one[1]], one[2]), piece))
     return "".join(found)
+
+
+def _set(value: str, sign: str) -> str:
+    apart = " " if sign and value[-1:].isascii() and value[-1:].isalnum() else ""
+    return f"{value or '…'}{apart}{sign}"
+
+
+def short(stream_id: str) -> str:
+    """Return the end of an id; its beginning is a time, which many share."""
+    return stream_id.rpartition("-")[2]
 
 
 def one_line(text: str) -> str:
@@ -130,28 +140,28 @@ class Book:
 
     def record(self, kind: str, stream_id: str) -> str:
         """Return how the record of a stream is called: by its number or name, else by its id."""
-        short = stream_id[:SHORT_ID]
+        brief = short(stream_id)
         match kind:
             case "staff":
-                return self.called("staff", number=self._known.staff.get(stream_id, short))
+                return self.called("staff", number=self._known.staff.get(stream_id, brief))
             case "customer":
                 found = self._known.customers.get(stream_id)
                 if found is not None and found.title:
                     return self.called(
                         "organization", number=one_line(found.number), title=one_line(found.title)
                     )
-                return self.called("customer", number=short if found is None else found.number)
+                return self.called("customer", number=brief if found is None else found.number)
             case "grant":
                 grant = self._known.grants.get(stream_id)
-                return self.called("grant", number=short if grant is None else grant.number)
+                return self.called("grant", number=brief if grant is None else grant.number)
             case "person":
                 number = self._known.persons.get(stream_id)
                 key = "person" if number is None else "person_staff"
-                return self.called(key, number=number or short)
+                return self.called(key, number=number or brief)
             case "policy":
                 policy = self._policy(stream_id)
                 newest = None if policy is None else policy.versions.get(policy.newest)
-                name = short if newest is None else self.names(newest.body.names)
+                name = brief if newest is None else self.names(newest.body.names)
                 return self.called("policy", number=name)
             case _:
                 return self.called(kind) if kind in texts()["called"] else kind
@@ -161,7 +171,7 @@ class Book:
     def version(self, ref: PolicyRef) -> str:
         """Return how a version of a policy is called."""
         found = self._version(ref)
-        name = ref.policy[:SHORT_ID] if found is None else self.names(found.body.names)
+        name = short(ref.policy) if found is None else self.names(found.body.names)
         called = self.called("policy", number=name)
         return self.called("version", called=called, version=str(ref.version))
 

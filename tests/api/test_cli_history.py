@@ -38,7 +38,7 @@ def test_lines_stand_in_columns_in_the_language_asked_for(here: Installation, ac
     heading, first, *_ = said.out.splitlines()
     assert heading.split() == ["位置", "时间", "经过"]
     assert re.search(
-        rf"员工 S-\d{{4}}为客户 D-0001（示例茶行（上海）有限公司）申请授权 {active}：销售", first
+        rf"员工 S-\d{{4}} 为客户 D-0001（示例茶行（上海）有限公司）申请授权 {active}：销售", first
     )
     english = here.say("history", f"grant:{active}", "type:grant.activated", "--lang", "en")
     assert re.search(rf"Grant {active} took effect on \d{{4}}-", english.out)

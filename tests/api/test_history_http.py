@@ -156,13 +156,13 @@ def test_a_line_is_a_sentence_in_the_callers_language_with_names_where_they_are_
         " (示例茶行（上海）有限公司): Sell in product; territory, for 365 days; under the policy"
     )
     assert chinese["grant.requested.1"].startswith(
-        f"员工 requester为客户 H-1（示例茶行（上海）有限公司）申请授权 {story.number}：销售（"
+        f"员工 requester 为客户 H-1（示例茶行（上海）有限公司）申请授权 {story.number}：销售（"
     )
     assert english["grant.suspended.1"] == (
         f"Staff compliance suspended grant {story.number} (reason: complaint)."
     )
     assert chinese["grant.suspended.1"] == (
-        f"员工 compliance暂停了授权 {story.number}（理由：complaint）。"
+        f"员工 compliance 暂停了授权 {story.number}（理由：complaint）。"
     )
 
 

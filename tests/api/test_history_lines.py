@@ -115,20 +115,20 @@ def test_things_are_called_by_their_names_where_the_tables_know_them() -> None:
         " under the policy Dealership, version 1."
     )
     assert said(REQUESTED, CHINESE) == (
-        "员工 S-7为客户 D-1（示例茶行）申请授权 CS-1：销售（上海市），为期 30 天；"
+        "员工 S-7 为客户 D-1（示例茶行）申请授权 CS-1：销售（上海市），为期 30 天；"
         "依据政策“经销授权”第 1 版。"
     )
     approved: Any = full(EVENTS["grant.stage_approved.1"])
     approved = replace(approved, stage="first", role="approver", terms=None, reason=None)
     approved = replace(approved, imported=None, by=REQUESTED.by, on_behalf_of=None)
-    assert said(approved, CHINESE) == "员工 S-7以审批人身份批准了授权 CS-1的“初审”环节。"
+    assert said(approved, CHINESE) == "员工 S-7 以审批人身份批准了授权 CS-1 的“初审”阶段。"
 
 
 def test_what_nobody_knows_is_called_by_its_id_or_code() -> None:
     bare = Book("en")
     assert said(REQUESTED, bare) == (
-        "Staff 01900000 asked for grant 01900000 for customer 01900000: sell in CN/31, for 30 days;"
-        " under the policy 01900000, version 1."
+        f"Staff {STAFF[-12:]} asked for grant {GRANT[-12:]} for customer {CUSTOMER[-12:]}:"
+        f" sell in CN/31, for 30 days; under the policy {POLICY[-12:]}, version 1."
     )
 
 
@@ -176,7 +176,7 @@ def test_a_long_list_is_cut_and_counted() -> None:
     paths = tuple(f"CN/{number}" for number in range(10, 30))
     wide = replace(REQUESTED, terms=replace(TERMS, scope={"territory": paths}))
     assert "in CN/10, CN/11, CN/12, CN/13, CN/14 and 15 more, for" in said(wide)
-    assert "CN/13、CN/14等 20 项）" in said(wide, CHINESE)
+    assert "CN/13、CN/14 等 20 项）" in said(wide, CHINESE)
     _, points = named_in([Told("grant", GRANT, wide.name, wide.by, None, wide)])
     assert len(points) == 5
 
