@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
@@ -108,6 +109,38 @@ def decode(decoder: msgspec.json.Decoder[Body], data: bytes) -> Body:
         raise Malformed("body.invalid", finding(str(fault))) from None
     except (msgspec.DecodeError, ValueError):  # a lone surrogate written as an escape, among others
         raise Malformed("body.not_json") from None
+
+
+def in_utc(value: Body, pointer: str = "") -> Body:
+    """Return a body with its instants in UTC, as they are written down.
+
+    Raises `Malformed` `body.invalid`: an instant that no calendar has in UTC; nobody could read it
+    again.
+    """
+    given: Any = value
+    match given:
+        case datetime():
+            try:
+                return cast(Body, given.astimezone(UTC))
+            except OverflowError:
+                raise Malformed("body.invalid", Finding(pointer, "field.instant", {})) from None
+        case msgspec.Struct():
+            names = zip(given.__struct_fields__, given.__struct_encode_fields__, strict=True)
+            changed: dict[str, Any] = {}
+            for name, written in names:
+                old = getattr(given, name)
+                new = in_utc(old, f"{pointer}/{_escaped(written)}")
+                if new is not old:
+                    changed[name] = new
+            return cast(Body, msgspec.structs.replace(given, **changed)) if changed else value
+        case tuple() | list():
+            some = cast(Sequence[Any], given)
+            found = [in_utc(one, f"{pointer}/{place}") for place, one in enumerate(some)]
+            if all(new is old for new, old in zip(found, some, strict=True)):
+                return value
+            return cast(Body, found if isinstance(some, list) else tuple(found))
+        case _:
+            return value
 
 
 def convert(values: Mapping[str, str], to: type[Body], code: str) -> Body:

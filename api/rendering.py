@@ -47,8 +47,13 @@ def opened(opener: Opener, tenant: str, stream_id: str, command_id: str) -> Show
 
 
 def instant(value: datetime) -> str:
-    """Return an instant as RFC 3339 in UTC, with as many digits as it has."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """Return an instant as RFC 3339 in UTC, with as many digits as it has; one that no calendar
+    has in UTC, in imported history, as it was told.
+    """
+    try:
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        return value.isoformat()
 
 
 def shown(value: Any, field: str = "", show: Show = masked) -> Any:

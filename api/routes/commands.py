@@ -78,7 +78,7 @@ async def _handled(call: Call) -> Answered:
             raise Malformed("body.content_type")
     else:
         data = b"{}"  # nothing is needed and nothing was sent
-    deed = bodies.decode(call.services.decoder(operation.body), data)
+    deed = bodies.in_utc(bodies.decode(call.services.decoder(operation.body), data))
     for draw in range(NUMBER_DRAWS):
         try:  # mostly all is in memory: then no thread is needed
             submission = _prepare(call, operation, asked, deed, data, patient=False)
