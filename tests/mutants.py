@@ -1,7 +1,7 @@
 """`make mutants`: how many small faults, planted at random in the domain, its tests find.
 
 mutmut plants them in a copy of the tree and runs for each one the tests of `tests/domain` that
-reach it. There are some fifteen thousand; a sample of them, drawn by a seed, tells the score. The edge of
+reach it. There are some fifteen thousand; a sample, drawn by a seed, tells the score. The edge of
 the domain, which is tested on a server, is left out (`do_not_mutate` in `pyproject.toml`).
 """
 
