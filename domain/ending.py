@@ -12,7 +12,13 @@ from domain.events.grant_cases import (
     GrantErrorProposed,
     GrantSuperseded,
 )
-from domain.grant_guards import REVOKERS, Setting, require_second_person, require_status
+from domain.grant_guards import (
+    REVOKERS,
+    Setting,
+    require_few_cases,
+    require_second_person,
+    require_status,
+)
 from domain.grant_states import Grant, status_at
 from domain.grants import GrantEvent
 from domain.values import stamp
@@ -52,7 +58,7 @@ def propose_error(grant: Grant, setting: Setting, *, case: str) -> list[GrantEve
     """Say that it never should have been entered; another person confirms.
 
     Raises `Refused`: `role.missing`, `grant.state`, `actor.person_missing`, `reason.missing`,
-    `error.open`.
+    `error.open`, `case.too_many`.
     """
     duties.require_any_role(setting.actor, ERROR_FINDERS, setting.at)
     _require_not_marked(grant, setting)
@@ -60,6 +66,7 @@ def propose_error(grant: Grant, setting: Setting, *, case: str) -> list[GrantEve
     duties.require_reason(setting.act)
     if grant.error is not None:
         raise Refused("error.open", case=grant.error)
+    require_few_cases(grant)
     return [GrantErrorProposed(**stamp(setting.act), case=case)]
 
 

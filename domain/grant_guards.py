@@ -17,6 +17,9 @@ from domain.values import CHANNELS, SPOKEN_CHANNELS, SPOKEN_RECORDS, Act, Instan
 REVOKERS = ("compliance", "approver")
 """Roles that may end what was granted; narrowing wants no more than one of them."""
 
+MAX_HANDED = 400
+"""Most revocations and errors, those called off included, that one grant ever has."""
+
 TENANT_SIGNERS = ("approver", "compliance")
 """Roles that sign for the tenant."""
 
@@ -125,6 +128,12 @@ def require_separate_from_approvals(walked: Walked, setting: Setting) -> None:
 def require_not_receiving(setting: Setting) -> None:
     """Refuse with `duties.receives` whoever is, or is a member of, the grantee."""
     duties.require_not_receiving(setting.actor, setting.grantee.records, setting.at, setting.same)
+
+
+def require_few_cases(grant: Grant) -> None:
+    """Refuse with `case.too_many` one more revocation or error than a grant ever has."""
+    if len(grant.hands) > MAX_HANDED:
+        raise Refused("case.too_many", limit=MAX_HANDED)
 
 
 def require_second_person(persons: Iterable[str], setting: Setting) -> None:

@@ -22,6 +22,7 @@ from domain.grant_guards import (
     REVOKERS,
     Setting,
     find_hold,
+    require_few_cases,
     require_second_person,
     require_status,
 )
@@ -108,13 +109,14 @@ def require_hold(grant: Grant, hold: str) -> Hold:
 def request_revocation(grant: Grant, setting: Setting, *, case: str) -> list[GrantEvent]:
     """Ask, for the grantee, to end it; it ends when another person confirms.
 
-    Raises `Refused`: `member.missing`, `grant.state`, `revocation.open`.
+    Raises `Refused`: `member.missing`, `grant.state`, `revocation.open`, `case.too_many`.
     """
     grantees.require_grantee(setting.actor, setting.grantee, "revoke", setting.at, setting.same)
     require_status(grant, setting.at, EFFECTIVE)
     if grant.revocation is not None and grant.revocation.origin == "customer":
         return []
     require_no_revocation(grant)
+    require_few_cases(grant)
     return [GrantRevocationRequested(**stamp(setting.act), case=case)]
 
 

@@ -58,8 +58,10 @@ def of_staff(
 
 
 def _places_all(new: PointRow, old: PointRow) -> bool:
-    """Tell whether `new` gives every attribute that `old` gave."""
-    return old.attributes.items() <= new.attributes.items()
+    """Tell whether `new` says the same: what is stored goes before what a context gives, so one
+    attribute more may take something away.
+    """
+    return old.attributes == new.attributes
 
 
 def _made_of(staff: Staff) -> tuple[Any, ...]:

@@ -282,14 +282,16 @@ def _change(edge: Edge, call: Call, body: SharedProfileGiven, _at: Instant | Non
 def _contact(call: Call, stream: str) -> dict[str, str]:
     """Return the contact as it is, of which a part is to be other; If-Match holds the version.
 
-    Blocks.
+    Blocks. Raises `Refused`: `sealed.key_gone`, `sealed.forged`.
     """
     customer: Customer = call.services.ledgers.load(call.tenant, "customer", stream).state
     if customer.contact is None:
         return {}
     show = opener_for_state(call, stream, told(call, stream))
     text = show(customer.contact, "contact")
-    return msgspec.json.decode(text, type=dict[str, str]) if isinstance(text, str) else {}
+    if not isinstance(text, str):  # what cannot be read is not to be overwritten in part
+        raise Refused("sealed.forged" if text.get("forged") else "sealed.key_gone")
+    return msgspec.json.decode(text, type=dict[str, str])
 
 
 OPERATIONS: Final = (

@@ -14,11 +14,12 @@ from domain.commands.cases import (
     SupersedeGrant,
 )
 from domain.commands.grants import NoteGrant
-from domain.commands.supervision import RecordExpiry
+from domain.commands.supervision import RecordExpiry, RequestRevocation, RevokeGrant
 from domain.effect import in_force
 from domain.events.catalogue import DimensionDeclared, PointAdded
 from domain.events.common import Event
 from domain.events.grant import GrantExpired, GrantNoted
+from domain.grant_guards import MAX_HANDED
 from domain.grants import Grant, evolve
 from domain.values import Term
 from projections import permissions
@@ -222,3 +223,16 @@ def test_an_open_renewal_ends_with_what_is_superseded() -> None:
     assert world.grant.closed == {"r1": "ended"}
     world.now += HOUR
     assert world.status == "superseded"
+
+
+def test_there_is_an_end_to_proposals_and_wishes_called_off() -> None:
+    """Each is kept for ever, so there are so many at the most; staff can end the grant as ever."""
+    world = any_world_in("active")
+    for number in range(MAX_HANDED):
+        world.run(ProposeError(grant_id=GRANT, case=f"e{number}"), by="ben", reason=WHY)
+        world.run(DismissError(grant_id=GRANT, case=f"e{number}"), by="ben")
+    assert world.refusal(PROPOSE, by="ben", reason=WHY) == "case.too_many"
+    wish = RequestRevocation(grant_id=GRANT, case="c9")
+    assert world.refusal(wish, by="mia") == "case.too_many"
+    world.run(RevokeGrant(grant_id=GRANT, case="c9"), by="dora", reason=WHY)
+    assert world.status == "revoked"

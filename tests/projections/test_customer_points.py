@@ -20,7 +20,9 @@ from domain.events.staff import (
     StaffTeamChanged,
 )
 from domain.ledger import Ledgers
+from domain.streams import evolve
 from projections.check_rows import CHECK, check_parameters, loaded
+from projections.customer_points import of_customer
 from tests.projections.facts import BY, FACT, START, Record
 from tests.projections.oracle import Fact, read
 from tests.support.ledger import new_id, submission
@@ -137,3 +139,12 @@ def test_customers_lie_where_the_events_say_at_every_position(
             assert stored(service, tenant, customer, known) == told, (seed, known, customer)
             seen.add(len(told.get("manager", ())))
     assert {0, 1, 2, 3} <= seen
+
+
+def test_a_grade_given_narrows_too_because_it_goes_before_what_a_context_says() -> None:
+    known: dict[str, Any] = {"at": START, "by": BY, "imported": FACT}
+    before = evolve("customer", None, CustomerRegistered(number="C", form="organization", **known))
+    graded = CustomerGraded(grade="B", **known)
+    after = evolve("customer", before, graded)
+    changes = of_customer("00000000-0000-7000-8000-000000000001", before, graded, after)
+    assert any(change.narrows for change in changes)
