@@ -297,7 +297,8 @@ def require_not_receiving(
     """Refuse with `duties.receives` whoever would decide on what they receive; see `grantees`."""
     for one in grantee:
         if isinstance(one, Team):
-            receiving = in_team(actor, one.path, at)
+            members = {same(person) for person in one.persons}
+            receiving = in_team(actor, one.path, at) or not members.isdisjoint(persons_of(actor))
         else:
             receiving = receives(persons_of(actor), one, at, same)
         if receiving:

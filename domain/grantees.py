@@ -21,6 +21,8 @@ class Looks(Sees, Protocol):
 
     def catalogue(self) -> Catalogue | None: ...
 
+    def all_staff(self) -> list[Staff]: ...
+
 
 class Grantee(msgspec.Struct, frozen=True):
     """A grantee's ref and the records it stands for: itself, then each one it was merged into.
@@ -36,7 +38,8 @@ class Grantee(msgspec.Struct, frozen=True):
 def grantee_of(view: Looks, ref: str) -> Grantee:
     """Return the grantee of this ref; every record looked at is a read.
 
-    A team (`team:<path>`) is there when the catalogue has that point. Raises `Refused`:
+    A team (`team:<path>`) is there when the catalogue has that point; all staff are looked at,
+    because whoever belongs to it by another record of theirs receives it as well. Raises `Refused`:
     `grantee.unknown`, `customer.merge_too_long`.
     """
     kind, _, path = ref.partition(":")
@@ -44,7 +47,9 @@ def grantee_of(view: Looks, ref: str) -> Grantee:
         point = teams.point_of(view.catalogue(), path)
         if point is None:
             raise Refused("grantee.unknown", grantee=ref)
-        return Grantee(ref, (), (Team(path, point),))
+        members = (one for one in view.all_staff() if teams.belongs(one.teams, path, view.at))
+        team = Team(path, point, frozenset(one.person for one in members))
+        return Grantee(ref, (), (team,))
     records = duties.grantees(view, ref)
     if not records:
         raise Refused("grantee.unknown", grantee=ref)

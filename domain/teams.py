@@ -31,10 +31,13 @@ class Membership(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Team(msgspec.Struct, frozen=True):
-    """A team as whom something is given to: its path and its point."""
+    """A team as whom something is given to: its path, its point, and the persons who belong to it
+    now, or to a team below it, by whichever staff record of theirs.
+    """
 
     path: str
     point: Point
+    persons: frozenset[str] = frozenset()
 
 
 Memberships = tuple[Membership, ...]

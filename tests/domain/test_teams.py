@@ -52,7 +52,7 @@ def appoint(team_path: str | None) -> AppointStaff:
 def view_of(world: World, by: str, on_behalf_of: str | None = None) -> View:
     principal = None if on_behalf_of is None else staff_party(on_behalf_of)
     circumstances = Circumstances(TENANT, NOW, "command", staff_party(by), principal)
-    return View(world.look, circumstances)
+    return View(world.look, circumstances, world.staff_ids)
 
 
 # --- memberships ----------------------------------------------------------------------------------
@@ -185,3 +185,13 @@ def test_reasons_go_with_the_appointment_and_the_team() -> None:
     world = given(ADA, SALES, person("eve"))
     outcome = world.when(appoint("sales"), "ada", reason=BECAUSE)
     assert [one.event.reason for one in outcome.view.events] == [BECAUSE, BECAUSE]
+
+
+def test_whoever_belongs_to_a_team_by_another_record_of_theirs_receives_it_too() -> None:
+    """Persons are counted, not accounts: kim turned out to be bob."""
+    people = (staff("kim"), person("kim", "bob"), staff("bob"), staff("eve"))
+    world = joined(given(ADA, team("sales", "service"), *people), "kim", "sales")
+    given_to = grantee_of(view_of(world, "ada"), "team:sales")
+    assert not decides(world, "bob", given_to)
+    assert decides(world, "eve", given_to)
+    assert decides(world, "bob", grantee_of(view_of(world, "ada"), "team:service"))
