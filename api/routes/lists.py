@@ -26,6 +26,7 @@ from api.routes.questions import (
     reached,
 )
 from api.shapes import Code, Grantee, Line
+from domain import customers, grant_states, policies
 from domain.errors import Refused
 from projections import queries
 from projections.queries import Page
@@ -37,7 +38,7 @@ class GrantList(ListQuestion, frozen=True, kw_only=True):
     """Grants in the order of their making. `status` is as recorded."""
 
     grantee: Grantee | None = None
-    status: Code | None = None
+    status: grant_states.Status | None = None
     kind: Code | None = None
     number: Line | None = None
 
@@ -49,7 +50,7 @@ class CustomerList(ListQuestion, frozen=True, kw_only=True):
     """
 
     number: Code | None = None
-    status: Code | None = None
+    status: customers.Status | None = None
     title: Line | None = None
     order: Literal["number", "title"] = "number"
 
@@ -58,7 +59,7 @@ class PolicyList(ListQuestion, frozen=True, kw_only=True):
     """Policies in the order of their making."""
 
     kind: Code | None = None
-    status: Code | None = None
+    status: policies.Recorded | None = None
 
 
 class StaffList(ListQuestion, frozen=True, kw_only=True):

@@ -237,3 +237,12 @@ def test_a_number_is_no_instant(trade: Trade, instant: str) -> None:
     answer = trade["admin"].get(f"/v1/compliance/ending?instant={instant}")
     assert answer.status_code == 400, answer.text
     assert answer.json()["errors"][0]["pointer"] == "/instant"
+
+
+@pytest.mark.parametrize("path", ["/v1/grants", "/v1/customers", "/v1/policies", "/v1/grants.csv"])
+def test_a_state_that_there_is_none_of_is_refused_and_not_an_empty_list(
+    trade: Trade, path: str
+) -> None:
+    answer = trade["admin"].get(f"{path}?status=activ")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["errors"][0]["pointer"] == "/status"
