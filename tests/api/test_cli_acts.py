@@ -247,7 +247,7 @@ def test_a_list_is_whole_page_after_page(desk: Desk, monkeypatch: pytest.MonkeyP
     some = desk.say("requester", "list", "--json", "--grantee", "customer:D-0002").out.splitlines()
     mine = {one["grant_id"] for one in rows if one["grantee"] == json.loads(some[0])["grantee"]}
     assert {json.loads(one)["grant_id"] for one in some} == mine
-    none = desk.say("requester", "list", "--status", "declined", "--lang", "en")
+    none = desk.say("requester", "list", "--status", "superseded", "--lang", "en")
     assert (none.code, none.out) == (0, "There is none.\n")
     cut = desk.say("requester", "list", "--limit", "3", "--json", "--lang", "en")
     assert len(cut.out.splitlines()) == 3
