@@ -236,7 +236,8 @@ class _Look:
             known = names(self._conn, self._tenant, [self._item["grant_id"]], ()).grants
             ids |= {one.policy for one in known.values()}
         ids -= {self._item["stream_id"], self._item["case_id"]}
-        found = [self._last_before(one) for one in sorted(ids)[:NEAR]]
+        streams = [one for one in sorted(ids) if _is_stream(one)]
+        found = [self._last_before(one) for one in streams[:NEAR]]
         return sorted({one for one in found if one is not None}, reverse=True)
 
     def _last_before(self, stream_id: str) -> int | None:
@@ -272,3 +273,12 @@ def _place(after: Sequence[Any]) -> tuple[datetime, int]:
     if found.tzinfo is None or not 0 <= position < MAX_POSITION:
         raise Refused("cursor.malformed")
     return found, position
+
+
+def _is_stream(text: str) -> bool:
+    """Tell whether a text may be a stream's id; imported history names policies that have none."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -14,11 +14,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+REASONS = Path(__file__).with_suffix(".toml")
+"""Why those that survived may."""
+
 SAMPLE = 1_000
 SEED = 20261122
 LEFT_OUT = shutil.ignore_patterns(
@@ -68,8 +72,9 @@ def told(codes: dict[str, int | None], known: int, seed: int) -> int:
     survived = sorted(name for name, code in codes.items() if code == SURVIVED or code in NO_TEST)
     unclear = sum(code is None for code in codes.values())
     score = 100 * (len(codes) - len(survived) - unclear) / max(1, len(codes))
+    reasons: dict[str, str] = tomllib.loads(REASONS.read_text(encoding="utf-8"))
     for name in survived:
-        print(f"survived{' (no test)' if codes[name] in NO_TEST else ''}: {name}")
+        print(f"survived: {name}: {reasons.get(name, 'nobody has looked at it')}")
     for module, number in Counter(name.rpartition(".x")[0] for name in survived).most_common():
         print(f"{number:5} {module}")
     print(

@@ -134,6 +134,12 @@ def test_a_deputy_is_set_from_now_on_and_replaced() -> None:
     assert members.deputy_at(world.state("ann"), NOW + days(9)) is None
 
 
+def test_a_deputy_who_was_ended_is_none_from_then_on() -> None:
+    then = (deputy_set("bob"), StaffDeputyEnded(at=NOW, by=staff_party("ann")))
+    world = given(staff("bob"), staff("ann", then=then))
+    assert members.deputy_at(world.state("ann"), NOW + days(0.1)) is None
+
+
 def test_deputies_make_no_circle_however_long() -> None:
     world = line(OFFICE, ("ann", "bob"), ("bob", "cat"))
     world.when(deputise("cat", "ann"), "ada").then_refused("staff.deputy_circle")
