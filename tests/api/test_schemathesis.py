@@ -31,7 +31,9 @@ CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
 
 @pytest.fixture(scope="module")
 def url(house: House) -> Iterator[str]:
-    """The application of `house` behind uvicorn."""
+    """The application of `house` behind uvicorn; it waits for no position that is not there yet."""
+    patient = house.services.settings
+    house.services.settings = patient.model_copy(update={"wait_seconds": 0.05})
     server = uvicorn.Server(server_config(house.app, house.settings.model_copy(update={"port": 0})))
     server.config.lifespan = "off"  # the house has begun the services in its own loop
     listening = socket.create_server(("127.0.0.1", 0))
@@ -45,6 +47,7 @@ def url(house: House) -> Iterator[str]:
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.should_exit = True
     future.result(20)
+    house.services.settings = patient
 
 
 @pytest.mark.timeout(1800)
