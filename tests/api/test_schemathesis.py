@@ -22,7 +22,7 @@ from tests.support.trade import Trade
 pytestmark = pytest.mark.drill
 
 EXAMPLES = 2
-FULL_EXAMPLES = 8
+FULL_EXAMPLES = 3
 PHASES = "examples,fuzzing"
 FULL_PHASES = "examples,coverage,fuzzing"
 SEED = "20261122"
