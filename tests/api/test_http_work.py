@@ -340,6 +340,9 @@ def test_work_of_who_left_shows_as_unassigned(firm: Trade) -> None:
 
 
 def test_the_list_is_filtered_and_comes_as_csv(firm: Trade) -> None:
+    customer = firm.customer("W-11")
+    firm.request(customer)
+    firm.pending(customer)
     every = work(firm)
     assert [row["since"] for row in every] == sorted(row["since"] for row in every)
     assert {row["kind"] for row in work(firm, "kind=check")} == {"check"}

@@ -26,6 +26,7 @@ FULL_EXAMPLES = 3
 PHASES = "examples,fuzzing"
 FULL_PHASES = "examples,coverage,fuzzing"
 SEED = "20261122"
+WORKERS = "6"
 CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
 
 
@@ -60,6 +61,7 @@ def test_every_operation_answers_as_its_document_says(
         *("run", f"{url}/openapi.json", "--checks", "all", "--warnings", "off"),
         *("--header", f"Authorization: Bearer {caller.key}"),
         *("--max-examples", str(rounds(EXAMPLES, FULL_EXAMPLES)), "--seed", SEED),
+        *("--workers", WORKERS),
         *("--phases", PHASES if rounds(1, 2) == 1 else FULL_PHASES, "--no-color"),
     )
     ran = subprocess.run(
