@@ -103,9 +103,9 @@ def _shown(
     conn: psycopg.Connection[Any], tenant: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return rows as they are shown, each with its line."""
-    from api.history_lines import line as line_of
-    from api.history_lines import named_in, told
-    from api.history_lines_names import Book
+    from projections.history_lines import line as line_of
+    from projections.history_lines import named_in, told
+    from projections.history_lines_names import Book
     from projections.history_names import folded, names
 
     every = [told(row) for row in rows]

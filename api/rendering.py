@@ -13,20 +13,10 @@ from domain.events import Event
 from domain.ledger import Recorded
 from domain.sealing import Context, Opener, Sealed, Unopenable
 from domain.values import Instant
-
-MASKED: Final = {"sealed": True}
-"""What stands where a text is sealed and the reader may not see it."""
+from projections.unseen import MASKED, Show, masked
 
 COMMON: Final = frozenset(Event.__struct_fields__)
 """Fields that every event has; what remains is the event's own."""
-
-Show = Callable[[Sealed, str], Any]
-"""Gives what is shown for a sealed value found in the field of this name."""
-
-
-def masked(_sealed: Sealed, _field: str) -> Any:
-    """Show that there is a text, and nothing of it."""
-    return MASKED
 
 
 def opened(opener: Opener, tenant: str, stream_id: str, command_id: str) -> Show:

@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 
 from api import rendering
-from api.history_lines import line, named_in, told
-from api.history_lines_names import Book
-from api.rendering import masked
 from api.routes.operations import Call
 from api.routes.reading import PURPOSE, opener_for, unmasks
 from domain.events import Event
 from domain.ledger import Recorded
 from domain.sealing import Sealed
 from projections import history_names
+from projections.history_lines import line, named_in, told
+from projections.history_lines_names import Book
+from projections.unseen import masked
 
 
 async def opens(call: Call, rows: Iterable[Mapping[str, Any]]) -> bool:

@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 
 from api import rendering
 from api.bodies import Malformed
-from api.rendering import Show
 from api.routes.operations import Call
 from domain.codec import decode
 from domain.events import stream_kind
 from domain.ledger import Recorded
 from domain.sealing import Sealed
+from projections.unseen import Show
 
 PURPOSE: Final = b"counterseal-purpose"
 """The header that says what unmasked texts are needed for; it is written to the access log."""

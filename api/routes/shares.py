@@ -11,7 +11,6 @@ from api import rendering
 from api.bodies import Malformed
 from api.edge import Edge
 from api.problems import Answered
-from api.rendering import Show
 from api.routes.commands import CommandOperation, Made, handle
 from api.routes.customer_records import ContactGiven
 from api.routes.customers import contact_text
@@ -31,6 +30,7 @@ from domain.sharing import Share
 from domain.values import Instant
 from projections.checks import Decision, decide
 from projections.checks import Question as Asked
+from projections.unseen import Show
 
 
 class Looked(NamedTuple):

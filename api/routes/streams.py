@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from api import rendering
 from api.problems import Answered
-from api.rendering import Show, masked
 from api.routes.operations import Call, Operation, answered
 from api.routes.questions import ListQuestion, Question, after_of, page, reached
 from api.routes.reading import Told, opener_for, opener_for_state, told, unmasks
@@ -15,6 +14,7 @@ from domain.grant_states import Grant
 from domain.policies import Policy
 from domain.terms import agreement_digest
 from domain.values import Instant
+from projections.unseen import Show, masked
 
 PLURALS: Final = {
     "grant": ("grants", "grants:read", "a grant", "授权"),

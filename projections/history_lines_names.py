@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from api.texts import Language
 from domain.policies import Policy, PolicyVersion
 from domain.values import Names, Party, PolicyRef, Scope, Term, Terms
 from projections.history_names import NOBODY
 from projections.history_names import Names as Known
+
+Language = Literal["zh", "en"]
 
 FILE: Final = Path(__file__).with_name("history_lines.toml")
 

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from api.history_lines import Told, line, named_in, told
-from api.history_lines_names import LONGEST, Book, fill, texts
-from api.rendering import masked
 from domain.events import EVENTS, Event, stream_kind
 from domain.events.customer import CustomerProfileChanged
 from domain.events.grant import GrantNoted, GrantRequested, GrantRevoked
 from domain.policies import Policy, PolicyVersion
 from domain.sealing import Sealed
 from domain.values import Imported, Names, Party, PolicyRef, Reason, Term, Terms
+from projections.history_lines import Told, line, named_in, told
+from projections.history_lines_names import LONGEST, Book, fill, texts
 from projections.history_names import Customer, Grant
 from projections.history_names import Names as Known
+from projections.unseen import masked
 from tests.support.samples import INSTANT, full, least
 
 ID = "01900000-0000-7000-8000-00000000000{}"

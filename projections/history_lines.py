@@ -11,13 +11,13 @@ from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
-from api.history_lines_names import SHOWN, Book, fill, one_line, texts
-from api.rendering import Show, masked
 from domain.codec import Undecodable, UnknownEvent, decode
 from domain.events import Event
 from domain.events.policy import PolicyBody
 from domain.sealing import Sealed
 from domain.values import Names, Party, PolicyRef, Terms
+from projections.history_lines_names import SHOWN, Book, fill, one_line, texts
+from projections.unseen import Show, masked
 
 CUSTOMER: Final = "customer"
 """The dimension whose points are customers."""
