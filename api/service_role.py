@@ -49,7 +49,7 @@ LOSES: LiteralString = """
     ORDER BY name LIMIT 1"""
 
 # The doors' own tables; none of them is the ledger's or a read model, so none decides a right.
-WRITABLE = frozenset({"access_log", "api_keys"})
+WRITABLE = frozenset({"access_log", "api_keys", "sessions", "sign_in_links"})
 
 
 def check_service_role(conn: Conn) -> None:
