@@ -26,16 +26,11 @@ def ends_behind(key: Sequence[Any] | None) -> sql.Composable:
     return behind_key(ENDS_ORDER, "timestamptz, uuid, text")
 
 
-def _live(model: str) -> str:
-    return (
-        "(SELECT generation FROM generations WHERE tenant_id = current_tenant()"
-        f" AND projection = '{model}' AND live)"
-    )
-
-
 def own(alias: str, model: str) -> str:
-    """Return the condition that a row is the tenant's and of the live generation."""
-    return f"{alias}.tenant_id = current_tenant() AND {alias}.generation = {_live(model)}"
+    """Return the condition that a row is the tenant's and of the generation that is asked."""
+    return (
+        f"{alias}.tenant_id = current_tenant() AND {alias}.generation = (SELECT chosen('{model}'))"
+    )
 
 
 def made(text: str) -> sql.SQL:

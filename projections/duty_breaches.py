@@ -116,8 +116,7 @@ _BY_INDEX: Final = (
 )
 _OF_TENANT: Final = (
     "SELECT h.grant_id::text FROM hands h WHERE h.tenant_id = current_tenant()"
-    " AND h.generation = (SELECT generation FROM generations WHERE tenant_id = current_tenant()"
-    " AND projection = 'hands' AND live)"
+    " AND h.generation = (SELECT chosen('hands'))"
 )
 _UNTIL: Final = sql.SQL(
     _OF_TENANT + " AND h.grant_id >= %(grant_id)s::uuid ORDER BY h.grant_id OFFSET %(most)s LIMIT 1"
@@ -129,8 +128,7 @@ _BEFORE: Final = sql.SQL(" AND h.grant_id < %(until)s::uuid")
 
 # Who each person turned out to be; as many steps as the domain follows.
 ROOTS: Final = sql.SQL(
-    "WITH RECURSIVE live AS (SELECT generation FROM generations"
-    " WHERE tenant_id = current_tenant() AND projection = 'hands' AND live),"
+    "WITH RECURSIVE live AS (SELECT chosen('hands') AS generation),"
     " steps(person, root, depth) AS ("
     "SELECT m.person, m.into_person, 1 FROM person_merges m"
     " WHERE m.tenant_id = current_tenant() AND m.generation = (SELECT generation FROM live)"

@@ -208,7 +208,9 @@ _MERGED: Final = (
     "SELECT a.party FROM aliases a WHERE a.tenant_id = current_tenant() AND a.generation ="
     " (SELECT generation FROM generations WHERE tenant_id = current_tenant()"
     " AND projection = 'standings' AND live) AND a.into_party = 'customer:' || u.id"
-    " AND a.known_to IS NULL ORDER BY a.known_from LIMIT %s) f"
+    " AND a.known_from <= coalesce((SELECT chosen_position()), 9223372036854775807)"
+    " AND (a.known_to IS NULL OR a.known_to > (SELECT chosen_position()))"
+    " ORDER BY a.known_from LIMIT %s) f"
 )
 
 

@@ -48,8 +48,8 @@ NOBODY: Final = Names({}, {}, {}, {}, {})
 # to walk any index of a table it knows nothing of; an order has to come from the one on this key.
 _PROBE: Final = (
     "SELECT u.id::text, {columns} FROM unnest(%s::uuid[]) AS u(id) JOIN LATERAL (SELECT *"
-    " FROM {table} t WHERE t.tenant_id = current_tenant() AND t.generation = (SELECT generation"
-    " FROM generations WHERE tenant_id = current_tenant() AND projection = '{table}' AND live)"
+    " FROM {table} t WHERE t.tenant_id = current_tenant()"
+    " AND t.generation = (SELECT chosen('{table}'))"
     " AND t.{key} >= {id} ORDER BY t.{key} LIMIT 1) f ON f.{key} = {id}"
 )
 _STAFF: Final = _PROBE.format(table="staff", key="staff_id", columns="f.number", id="u.id")
@@ -68,6 +68,7 @@ _POINTS: Final = (
     " CROSS JOIN LATERAL (SELECT * FROM points p WHERE p.tenant_id = current_tenant()"
     " AND p.generation = (SELECT generation FROM generations WHERE tenant_id = current_tenant()"
     " AND projection = 'points' AND live) AND p.dimension = u.dimension AND p.path = u.path"
+    " AND p.known_from <= coalesce((SELECT chosen_position()), 9223372036854775807)"
     " ORDER BY p.known_from DESC LIMIT 1) f"
 )
 

@@ -163,7 +163,7 @@ class _Look:
         """The events of the same command, before and behind: they stand side by side."""
         found = self._rows(
             "SELECT position, command_id::text FROM events WHERE tenant_id = current_tenant()"
-            " AND position BETWEEN %s AND %s ORDER BY position",
+            " AND position BETWEEN %s AND least(%s, (SELECT chosen_position())) ORDER BY position",
             self._position - NEAR - 1,
             self._position + NEAR + 1,
         )
@@ -188,9 +188,8 @@ class _Look:
         order = "DESC" if back else "ASC"
         found = self._rows(
             "SELECT e.position, h.case_id FROM events e JOIN LATERAL (SELECT x.position, x.case_id"
-            " FROM history x WHERE x.tenant_id = current_tenant() AND x.generation ="
-            " (SELECT generation FROM generations WHERE tenant_id = current_tenant()"
-            " AND projection = 'history' AND live) AND x.position >= e.position"
+            " FROM history x WHERE x.tenant_id = current_tenant()"
+            " AND x.generation = (SELECT chosen('history')) AND x.position >= e.position"
             " ORDER BY x.position LIMIT 1) h ON h.position = e.position"
             " WHERE e.tenant_id = current_tenant() AND e.stream_id = %s AND e.version"
             f" BETWEEN %s AND %s ORDER BY e.version {order}",
@@ -207,8 +206,7 @@ class _Look:
         """The events whose cause it is, as far as the command that made them said so."""
         found = self._rows(
             "SELECT causation, position FROM history WHERE tenant_id = current_tenant()"
-            " AND generation = (SELECT generation FROM generations"
-            " WHERE tenant_id = current_tenant() AND projection = 'history' AND live)"
+            " AND generation = (SELECT chosen('history'))"
             " AND causation >= %s ORDER BY causation, position LIMIT %s",
             self._position,
             NEAR + 1,

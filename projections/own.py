@@ -27,7 +27,9 @@ WITH RECURSIVE family (party, depth) AS (
     UNION
     SELECT a.party, f.depth + 1
     FROM family f JOIN aliases a ON a.into_party = f.party
-    WHERE a.tenant_id = current_tenant() AND a.known_to IS NULL AND f.depth < %(most)s
+    WHERE a.tenant_id = current_tenant() AND f.depth < %(most)s
+        AND a.known_from <= coalesce((SELECT chosen_position()), 9223372036854775807)
+        AND (a.known_to IS NULL OR a.known_to > (SELECT chosen_position()))
         AND a.generation = (SELECT generation FROM generations
             WHERE tenant_id = current_tenant() AND projection = 'standings' AND live))
 SELECT DISTINCT party FROM family ORDER BY party
@@ -38,8 +40,7 @@ SELECT r.grant_id
 FROM unnest(%(refs)s::text[]) AS asked(party) CROSS JOIN LATERAL (
     SELECT g.grant_id FROM grants g
     WHERE g.tenant_id = current_tenant() AND g.grantee = asked.party
-        AND g.generation = (SELECT generation FROM generations
-            WHERE tenant_id = current_tenant() AND projection = 'grants' AND live)
+        AND g.generation = (SELECT chosen('grants'))
         AND (%(after)s::uuid IS NULL OR g.grant_id > %(after)s::uuid)
     ORDER BY g.grantee, g.grant_id LIMIT %(limit)s) r
 ORDER BY r.grant_id LIMIT %(limit)s
@@ -49,8 +50,7 @@ _TASKS: Final = sql.SQL("""
 SELECT r.* FROM unnest(%(refs)s::text[]) AS asked(party) CROSS JOIN LATERAL (
     SELECT t.stream_id, t.item, t.kind, t.since, t.lapses_at FROM tasks t
     WHERE t.tenant_id = current_tenant() AND t.party = asked.party AND t.about = 'grant'
-        AND t.generation = (SELECT generation FROM generations
-            WHERE tenant_id = current_tenant() AND projection = 'tasks' AND live)
+        AND t.generation = (SELECT chosen('tasks'))
         AND t.kind IN ('answer', 'sign', 'confirm_revocation') AND t.item NOT LIKE '%%:tenant'
         AND (%(since)s::timestamptz IS NULL
              OR (t.since, t.stream_id, t.item)

@@ -179,14 +179,15 @@ def staff(
 
 
 def reached(conn: Conn, tenant: str, projection: str) -> int:
-    """Return the position up to which a read model has followed the log.
+    """Return the position up to which a read model has followed the log; in a transaction that
+    reads the past the position it is read as of.
 
     Raises `Refused`: `projection.unknown`.
     """
     row = (
         conn.cursor(row_factory=tuple_row).execute(_REACHED, (UUID(tenant), projection)).fetchone()
     )
-    if row is None:
+    if row is None or row[0] is None:
         raise Refused("projection.unknown", projection=projection)
     return row[0]
 
@@ -213,11 +214,7 @@ def require_limit(limit: int) -> None:
         raise Refused("page.limit", limit=limit, most=MAX_PAGE)
 
 
-_REACHED: Final = sql.SQL(
-    "SELECT c.position FROM checkpoints c"
-    " JOIN generations g USING (tenant_id, projection, generation)"
-    " WHERE c.tenant_id = %s AND c.projection = %s AND g.live"
-)
+_REACHED: Final = sql.SQL("SELECT reached_by(%s, %s)")
 
 _Filters = list[tuple[sql.Composable, tuple[Any, ...]]]
 
@@ -241,8 +238,7 @@ def _page(
         filters = [*filters, (behind, tuple(after))]
     statement = sql.SQL(
         "SELECT {columns} FROM {table} WHERE tenant_id = current_tenant() AND generation ="
-        " (SELECT generation FROM generations"
-        " WHERE tenant_id = current_tenant() AND projection = {model} AND live)"
+        " (SELECT chosen({model}))"
         "{filters} ORDER BY {order} LIMIT %s"
     ).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, which.columns)),
