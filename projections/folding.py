@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
+import msgspec
 import psycopg
 from psycopg.rows import TupleRow
 
@@ -32,6 +33,13 @@ _STREAMS: LiteralString = (
     "SELECT position, stream_id::text, version, type, recorded_at, data"
     " FROM read_streams(%b, %b::uuid[], %b::integer[]) WHERE position <= %b::bigint"
 )
+EVENTS: LiteralString = (
+    "SELECT position, stream_id::text, version, type, recorded_at, data, actor, on_behalf_of,"
+    " command_id::text, causation"
+    " FROM read_events(%b, %b::bigint, %b::bigint, %b::integer)"
+)
+"""A page of a tenant's log as `Stored` (tenant, from, to, limit)."""
+
 _QUARANTINED: LiteralString = (
     "SELECT stream_id::text, position FROM quarantined WHERE tenant_id = %b"
 )
@@ -73,13 +81,46 @@ class Folded(NamedTuple):
     course: Course = Course()
 
 
-class Fold:
-    """Folds one page of one tenant's events."""
+class _Act(msgspec.Struct):
+    """When an event happened, and nothing else of it."""
 
-    def __init__(self, conn: Conn, tenant: str, start: int, states: Recent[Folded]) -> None:
+    at: datetime
+
+
+class Horizon(NamedTuple):
+    """How far a fold of the past looks: acts at or before `happened`, None for all of them."""
+
+    happened: datetime | None = None
+
+    def sees(self, data: bytes) -> bool:
+        """Tell whether an event, by its stored bytes, is one of them; what cannot be read is."""
+        if self.happened is None:
+            return True
+        try:
+            return _act.decode(data).at <= self.happened
+        except msgspec.DecodeError:
+            return True
+
+
+_act = msgspec.json.Decoder(_Act)
+
+
+class Fold:
+    """Folds one page of one tenant's events; with a `horizon` a page of the past."""
+
+    def __init__(
+        self,
+        conn: Conn,
+        tenant: str,
+        start: int,
+        states: Recent[Folded],
+        horizon: Horizon | None = None,
+    ) -> None:
         self._conn = conn
         self._tenant = tenant
         self._start = start
+        self._past = horizon is not None
+        self._sees = (horizon or Horizon()).sees
         self._remembered = states
         self._states: dict[str, Folded] = {}
         self._quarantined: dict[str, int] = {}
@@ -93,9 +134,10 @@ class Fold:
         page = self._page
         cursor = self._conn.cursor(binary=True).execute(_QUARANTINED, (UUID(self._tenant),))
         self._quarantined = dict(cursor.fetchall())
-        self._load(events)
+        seen = [stored for stored in events if self._sees(stored.data)]
+        self._load(seen)
         touched: dict[str, Stored] = {}
-        for stored in events:
+        for stored in seen:
             since, event = self._quarantined.get(stored.stream_id), None
             if since is None or stored.position < since:
                 try:
@@ -106,8 +148,10 @@ class Fold:
                     if page.position:
                         break
                     raise NewerEvent(self._tenant, stored.position, fault.name) from fault
-            self._tell(stored, event or _decoded(stored))
+            self._tell(stored, event or decoded(stored))
             page.position = stored.position
+        else:
+            page.position = events[-1].position
         for stored in touched.values():
             self._row(stored)
         return page
@@ -143,6 +187,8 @@ class Fold:
         parameters = (UUID(self._tenant), ids, list(wanted.values()), self._start)
         for row in self._conn.cursor(binary=True).execute(_STREAMS, parameters):
             stored = Stored(*row)
+            if not self._sees(stored.data):
+                continue
             since = self._quarantined.get(stored.stream_id)
             if since is None or stored.position < since:
                 try:
@@ -231,14 +277,9 @@ class Fold:
             self._page.series[name][stored.stream_id] = rows
 
     def _quarantine(self, stored: Stored, projection: str, fault: Exception) -> None:
-        match fault:
-            case Impossible():
-                code = "event.impossible"
-            case Undecodable():
-                code = "event.undecodable"
-            case _:
-                code = "event.not_applied"
-        log.error(
+        code = code_of(fault)
+        log.log(
+            logging.INFO if self._past else logging.ERROR,
             "stream %s is in quarantine from position %d: %s (%s)",
             stored.stream_id,
             stored.position,
@@ -250,7 +291,18 @@ class Fold:
         self._page.quarantined.append(found)
 
 
-def _decoded(stored: Stored) -> Event | None:
+def code_of(fault: Exception) -> str:
+    """Return what is said of an event that could not be applied."""
+    match fault:
+        case Impossible():
+            return "event.impossible"
+        case Undecodable():
+            return "event.undecodable"
+        case _:
+            return "event.not_applied"
+
+
+def decoded(stored: Stored) -> Event | None:
     """Return an event that is not folded, None where its bytes are none."""
     with suppress(UnknownEvent, Undecodable):
         return decode(stored.type, stored.data)

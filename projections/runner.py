@@ -16,8 +16,9 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import TupleRow, tuple_row
 
-from projections.folding import Fold, Folded, NewerEvent, Stored
+from projections.folding import EVENTS, Fold, Folded, NewerEvent, Stored
 from projections.models import FOLDS
+from projections.moments import Maker
 from projections.recent import Recent
 from projections.store import Held, apply
 
@@ -59,11 +60,6 @@ _CLAIM: LiteralString = (
     " WHERE c.tenant_id = %s AND g.live AND c.position < l.position"
     " ORDER BY c.projection FOR UPDATE OF c SKIP LOCKED"
 )
-_EVENTS: LiteralString = (
-    "SELECT position, stream_id::text, version, type, recorded_at, data, actor, on_behalf_of,"
-    " command_id::text, causation"
-    " FROM read_events(%b, %b::bigint, %b::bigint, %b::integer)"
-)
 
 
 class Runner:
@@ -78,6 +74,8 @@ class Runner:
         self._folds = (list(folds), list(folds.values()))
         self._page = page
         self._states: Recent[Folded] = Recent(states)
+        self._maker = Maker(page=page, states=states)
+        self._every = dict(folds) == dict(FOLDS)
         self._conn: Conn | None = None
         self._woken = threading.Event()
         self._ready: list[str] = []
@@ -105,8 +103,9 @@ class Runner:
         self.close()
 
     def step(self) -> int:
-        """Apply one page for one tenant that is behind; return the number of its events, 0 where
-        there is nothing to do for this worker.
+        """Apply one page for one tenant that is behind; where none is, do a page of what was asked
+        of the past. Return the number of its events, 0 where there is nothing to do for this
+        worker.
 
         Raises `NewerEvent`, `psycopg.Error`.
         """
@@ -118,7 +117,7 @@ class Runner:
             done = self._turn(conn, self._ready.pop(0))
             if done:
                 return done
-        return 0
+        return self._maker.step(conn) if self._every else 0
 
     def close(self) -> None:
         """Close the connection; claims end with it."""
@@ -171,7 +170,7 @@ class Runner:
             held = [Held(*row[:3]) for row in claimed if row[2] == start]
             stop = min([row[2] for row in claimed if row[2] > start] + [row[3] for row in claimed])
             parameters = (UUID(tenant), start + 1, stop, min(most, stop - start))
-            cursor = conn.cursor(binary=True).execute(_EVENTS, parameters)
+            cursor = conn.cursor(binary=True).execute(EVENTS, parameters)
             events = [Stored(*row) for row in cursor.fetchall()]
             fold = Fold(conn, tenant, start, self._states)
             page = fold.page(events) if unwritable is None else fold.refused(events[0], unwritable)

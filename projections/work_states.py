@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from domain.errors import Impossible, Refused
 from domain.view import Circumstances, Command, Loaded, View
 
 if TYPE_CHECKING:
-    from domain.ledger import Ledger
     from domain.values import Instant, Party
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -19,15 +18,32 @@ ALREADY: Final = "work.already"
 """The intent already holds: there is nothing left for them to do. Never leaves this package."""
 
 
+class Records(Protocol):
+    """Who was ever appointed."""
+
+    def staff_ids(self) -> Sequence[str]: ...
+
+
+class Streams(Protocol):
+    """Where states come from: a ledger now, or as it was at a position."""
+
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def records(self) -> Records: ...
+    def refresh(self, wanted: Iterable[str]) -> None: ...
+    def recall(self, kind: str, stream_id: str) -> Loaded | None: ...
+
+
 class States:
     """Streams of one ledger by kind and id; what was read once is not read again."""
 
-    def __init__(self, ledger: Ledger, at: Instant) -> None:
+    def __init__(self, ledger: Streams, at: Instant) -> None:
         self.at = at
         self._ledger = ledger
         self._known: dict[str, Loaded] = {}
         self._closed: dict[str, Refused] = {}
-        self._staff_ids: list[str] | None = None
+        self._staff_ids: Sequence[str] | None = None
 
     def bring(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Read (kind, id) pairs that are not known yet, in one round trip."""

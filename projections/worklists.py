@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from psycopg.rows import dict_row
 
@@ -18,11 +18,8 @@ from projections.queries import Conn, Key, Page, plain, reached, require_limit
 from projections.scanning import scan, walking
 from projections.tasks import Waiting, waiting
 from projections.work_people import Could, Firm
-from projections.work_states import States
+from projections.work_states import States, Streams
 from projections.work_steps import Step, step_of, walked_of
-
-if TYPE_CHECKING:
-    from domain.ledger import Ledger
 
 SCAN: Final = 500
 """Tasks that a page looks at at the most; each one reads the streams it rests on."""
@@ -50,7 +47,7 @@ class Wish(NamedTuple):
 
 def worklist(
     conn: Conn,
-    ledger: Ledger,
+    ledger: Streams,
     at: Instant,
     wish: Wish,
     *,
@@ -81,6 +78,28 @@ def worklist(
             most=min(max(SCAN, limit), max(1, TRIES // max(1, firm.size))),
         )
     return Page(found.items, found.last, position)
+
+
+def of_record(ledger: Ledger, at: Instant, about: str, stream_id: str) -> list[dict[str, Any]]:
+    """Return what waits in one record at `at`, in rows of the list; read from the log itself, which
+    says nothing of since when.
+    """
+    states = States(ledger, at)
+    state = states.load(about, stream_id).state
+    party = state.grantee if isinstance(state, Grant) else None
+    rows = [
+        {
+            "about": about,
+            "stream_id": stream_id,
+            "item": item,
+            "kind": task.kind,
+            "party": party,
+            "since": at,
+        }
+        for item, task in waiting(state).items()
+    ]
+    found = _items(states, Firm(states), Wish(), rows) if rows else []
+    return [one for one in found if one is not None]
 
 
 def _fetched(
