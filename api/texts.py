@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 
-Language = Literal["zh", "en"]
+from replay.cli_texts import Language, shown
+
+__all__ = ["LANGUAGES", "Language", "shown", "text", "texts"]
 
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
 
 FILE: Final = Path(__file__).with_name("texts.toml")
-
-LONGEST: Final = 200
-"""Characters of one parameter in a text; the parameter as a whole stands beside it."""
 
 
 @cache
@@ -46,18 +44,3 @@ class _Shown(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return "…"
-
-
-def shown(value: Any, comma: str) -> str:
-    """Return a parameter as text, cut at `LONGEST`."""
-    if isinstance(value, datetime):
-        found = value.isoformat(timespec="seconds").replace("+00:00", "Z")
-    elif isinstance(value, Mapping):
-        pairs = cast(Mapping[Any, Any], value)
-        found = "; ".join(f"{name}: {shown(one, comma)}" for name, one in pairs.items())
-    elif isinstance(value, list | tuple | set | frozenset):
-        ones = cast(Iterable[Any], value)
-        found = comma.join(sorted(shown(one, comma) for one in ones))
-    else:
-        found = str(value)
-    return found if len(found) <= LONGEST else found[: LONGEST - 1] + "…"
