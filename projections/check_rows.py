@@ -15,6 +15,7 @@ import psycopg
 from domain.errors import Refused
 from domain.values import Instant
 from projections.checks import Decision, Material, Question, decide, require_ids
+from projections.inline import FOLDS
 from projections.material import (
     EVER,
     Attributes,
@@ -34,7 +35,11 @@ MAX_GONE = 100
 """Grants without a row left that an explanation looks at; the latest ended ones."""
 
 Generations = tuple[int | None, ...]
-"""The live generation of `permissions`, `standings`, `points`."""
+"""The live generation of `permissions`, `standings`, `points`; behind them, from the database, the
+fold version of each and its revision. Where one differs nothing remembered is of use.
+"""
+
+_FOLDS = tuple(FOLDS[name] for name in ("permissions", "standings", "points"))
 
 CHECK: LiteralString = (
     "SELECT o_position, o_recorded_at, o_clock, o_generations, o_known, o_permissions::text,"
@@ -99,7 +104,9 @@ def check_parameters(
 
 
 def loaded(row: Sequence[Any] | None, subjects: Sequence[str], points: Sequence[str]) -> Loaded:
-    """Return what `CHECK` answered. Raises `Refused`: `tenant.unknown`."""
+    """Return what `CHECK` answered. Raises `Refused`: `tenant.unknown`,
+    `ledger.other_release`.
+    """
     if row is None or row[0] is None:
         raise Refused("tenant.unknown")
     position, recorded_at, clock, generations, known, *documents = row
@@ -120,7 +127,7 @@ def loaded(row: Sequence[Any] | None, subjects: Sequence[str], points: Sequence[
         position,
         EPOCH if recorded_at is None else recorded_at.astimezone(UTC),
         clock,
-        tuple(generations),
+        _known(generations),
         {
             ref: subject(ref, position, rows, exists=exists)
             for ref, exists in zip(subjects, known or (), strict=True)
@@ -131,7 +138,7 @@ def loaded(row: Sequence[Any] | None, subjects: Sequence[str], points: Sequence[
 
 
 def tail(row: Sequence[Any] | None) -> CheckTail:
-    """Return what `TAIL` answered. Raises `Refused`: `tenant.unknown`."""
+    """Return what `TAIL` answered. Raises `Refused`: `tenant.unknown`, `ledger.other_release`."""
     if row is None or row[0] is None:
         raise Refused("tenant.unknown")
     position, recorded_at, clock, generations, touched, quarantined = row
@@ -139,7 +146,7 @@ def tail(row: Sequence[Any] | None) -> CheckTail:
         position,
         EPOCH if recorded_at is None else recorded_at.astimezone(UTC),
         clock,
-        tuple(generations),
+        _known(generations),
         touched,
         {} if quarantined is None else _quarantined.decode(quarantined),
     )
@@ -224,6 +231,16 @@ def _together(one: Attributes, other: Attributes) -> Attributes:
         }
         found[dimension] = tuple(sorted(paths))
     return found
+
+
+def _known(generations: Sequence[int | None]) -> Generations:
+    """Return the generations. Raises `Refused`: `ledger.other_release` where another release's fold
+    made one: what its rows mean is not known here, so nothing is answered from them.
+    """
+    folds = zip(generations[len(_FOLDS) :], _FOLDS, strict=False)
+    if any(fold is not None and fold != ours for fold, ours in folds):
+        raise Refused("ledger.other_release")
+    return tuple(generations)
 
 
 def _stream_id(ref: str) -> UUID | None:

@@ -78,6 +78,11 @@ def changes(new: NewEvent) -> Sequence[Change]:
     return found
 
 
+def rows_of(place: int, new: NewEvent) -> list[dict[str, Any]]:
+    """Return the rows of one event as `inline_apply` takes them; `place` is the event's, from 0."""
+    return [_row(place, new, change) for change in changes(new)]
+
+
 def _row(place: int, new: NewEvent, change: Change) -> dict[str, Any]:
     row = {"e": place, "t": change.table, "o": change.act[0], **change.values}
     if change.table == "g":

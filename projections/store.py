@@ -204,15 +204,20 @@ _HANDS = sql.SQL(
     " imported boolean)"
 )
 _VOID = sql.SQL(
-    "UPDATE hands h SET void = r.position"
-    " FROM (SELECT %s::uuid AS tenant_id, %s::integer AS generation, x.*"
-    " FROM json_to_recordset(%s::json) AS x(grant_id uuid, case_id text, position bigint,"
+    # The first one counts, where a page has several that take the same approval away.
+    "UPDATE hands h SET void = v.position"
+    " FROM (SELECT x.tenant_id, x.generation, x.grant_id, x.case_id, x.position AS given, x.person,"
+    " min(r.position) AS position"
+    " FROM (SELECT %s::uuid AS tenant_id, %s::integer AS generation, o.*"
+    " FROM json_to_recordset(%s::json) AS o(grant_id uuid, case_id text, position bigint,"
     " stage text, persons text[])) r"
-    " WHERE h.tenant_id = r.tenant_id AND h.generation = r.generation AND h.grant_id = r.grant_id"
-    " AND h.case_id = r.case_id AND h.act = 'approved' AND h.void IS NULL"
-    " AND h.position < r.position"
-    " AND (r.stage IS NULL OR h.stage = r.stage)"
-    " AND (r.persons IS NULL OR h.person = ANY (r.persons))"
+    " JOIN hands x ON x.tenant_id = r.tenant_id AND x.generation = r.generation"
+    " AND x.grant_id = r.grant_id AND x.case_id = r.case_id AND x.act = 'approved'"
+    " AND x.void IS NULL AND x.position < r.position AND (r.stage IS NULL OR x.stage = r.stage)"
+    " AND (r.persons IS NULL OR x.person = ANY (r.persons))"
+    " GROUP BY x.tenant_id, x.generation, x.grant_id, x.case_id, x.position, x.person) v"
+    " WHERE h.tenant_id = v.tenant_id AND h.generation = v.generation AND h.grant_id = v.grant_id"
+    " AND h.case_id = v.case_id AND h.position = v.given AND h.person = v.person"
 )
 _MERGES = sql.SQL(
     "INSERT INTO person_merges (tenant_id, generation, person, into_person, position)"

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 from typing import Any, Final, LiteralString
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow, tuple_row
 
 from projections.inline import FOLDS as INLINE
-from projections.tables import TABLES
+from projections.tables import HISTORY_KEYS, TABLES, Table
 from replay.sources import (
     PAGE,
     BatchRow,
@@ -190,6 +191,40 @@ class Database:
         for page in self._pages(statement, (self.tenant.id, model.generation)):
             for (row,) in page:
                 yield row
+
+    def owned(self, table: Table) -> Iterator[tuple[UUID | None, int, str]]:
+        """Yield the live rows of a table in the order of the streams that they follow from: that
+        stream, the position of a row that stands for an event (else 0), the row as JSON.
+        """
+        joined: LiteralString = ""
+        owner = table.owner
+        if table is HISTORY_KEYS:
+            joined = " LEFT JOIN events e ON e.tenant_id = x.tenant_id AND e.position = x.position"
+            owner = "e.stream_id"
+        statement = sql.SQL(
+            "SELECT {owner}, {position}, (SELECT row_to_json(r)::text FROM (SELECT {columns}) r)"
+            " FROM {table} x{joined}"
+            " WHERE x.tenant_id = %(tenant)s AND x.generation = %(generation)s"
+            " ORDER BY 1 NULLS FIRST, 2"
+        ).format(
+            owner=sql.SQL(owner),
+            position=sql.SQL("x.position" if table.by_event else "0::bigint"),
+            columns=sql.SQL(", ").join(sql.Identifier("x", name) for name in table.columns),
+            table=sql.Identifier(table.name),
+            joined=sql.SQL(joined),
+        )
+        generation = self.models()[table.projection].generation
+        asked = {"tenant": self.tenant.id, "generation": generation}
+        for page in self._pages(statement, asked):
+            yield from page
+
+    def quarantined(self) -> Mapping[str, int]:
+        """Return the streams in quarantine, and from which position on."""
+        rows = self._conn.execute(
+            "SELECT stream_id::text, position FROM quarantined WHERE tenant_id = %s",
+            (self.tenant.id,),
+        )
+        return dict(rows.fetchall())
 
     def _last(self, last: int | None) -> int:
         return self.head.position if last is None else last
