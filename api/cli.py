@@ -19,6 +19,7 @@ from api import (
     cli_grant,
     cli_history,
     cli_keys,
+    cli_projections,
     cli_questions,
     cli_serve,
     cli_tenants,
@@ -50,6 +51,7 @@ def command_line() -> typer.Typer:
     app.callback(cls=Group)(_root)
     cli_serve.register(app)
     cli_database.register(app)
+    cli_projections.register(app)
     cli_tenants.register(app)
     cli_keys.register(app)
     cli_grant.register(app)

@@ -1,4 +1,4 @@
-"""Commands on the database: provision, migrate, one pass of the clock, how far read models are."""
+"""Commands on the database: provision, migrate, one pass of the clock."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from api.cli_errors import Usage
-from api.cli_help import Command, Group
+from api.cli_help import Command
 from api.cli_places import Places, Tenant, instant_of, tenant_of, tenants
-from api.cli_shown import FINE, Json, aside, document, line, table
+from api.cli_shown import FINE, Json, document, line, table
 from api.cli_texts import say
 
 
@@ -19,9 +19,6 @@ def register(app: typer.Typer) -> None:
     app.command("migrate", cls=Command)(migrate)
     app.command("provision", cls=Command)(provision)
     app.command("tick", cls=Command)(tick)
-    projections = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    projections.command("list", cls=Command)(projections_list)
-    app.add_typer(projections, name="projections", cls=Group)
 
 
 def migrate(*, as_json: Json = False) -> int:
@@ -112,46 +109,3 @@ def tick(
 
 def _counts(found: Any) -> dict[str, int]:
     return {"due": found.due, "written": found.written, "left": found.left}
-
-
-def projections_list(
-    *,
-    tenant: Annotated[str | None, typer.Option("--tenant", metavar="TENANT")] = None,
-    as_json: Json = False,
-) -> int:
-    """Show every read model, and how far behind its log it is."""
-    places = Places()
-    with places.connection() as conn:
-        only = None if tenant is None else tenant_of(conn, tenant).id
-        found = models(conn, only)
-    if as_json:
-        document([dict(zip(MODEL, row, strict=True)) for row in found])
-        return FINE
-    headings = [say(f"projections.{key}") for key in MODEL if key != "tenant_id"]
-    table(headings, [(*row[1:4], _yes(row[4]), row[5], row[6]) for row in found])
-    if not found:
-        aside(say("projections.none"))
-    return FINE
-
-
-MODEL = ("tenant_id", "tenant", "projection", "generation", "live", "position", "behind")
-
-
-def models(conn: Any, tenant: str | None) -> list[tuple[Any, ...]]:
-    """Return rows of `MODEL`; the inline ones are never behind, for `append` writes them."""
-    from projections.inline import FOLDS
-
-    return conn.execute(
-        "SELECT t.tenant_id::text, t.name, g.projection, g.generation, g.live,"
-        " CASE WHEN g.projection = ANY (%(inline)s) THEN l.position ELSE c.position END,"
-        " CASE WHEN g.projection = ANY (%(inline)s) THEN 0 ELSE l.position - c.position END"
-        " FROM tenants t JOIN ledgers l USING (tenant_id) JOIN generations g USING (tenant_id)"
-        " JOIN checkpoints c USING (tenant_id, projection, generation)"
-        " WHERE %(tenant)s::uuid IS NULL OR t.tenant_id = %(tenant)s::uuid"
-        " ORDER BY t.created_at, t.tenant_id, g.projection, g.generation",
-        {"inline": list(FOLDS), "tenant": tenant},
-    ).fetchall()
-
-
-def _yes(value: bool) -> str:
-    return say("yes" if value else "no")

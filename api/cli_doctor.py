@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 
 from api import cli_texts
-from api.cli_database import MODEL, models
 from api.cli_errors import told
 from api.cli_help import Command
 from api.cli_places import Places, Tenant, tenant_of, tenants
+from api.cli_projections import MODEL, models
 from api.cli_shown import FINDINGS, FINE, Json, document, line, table, working
 from api.cli_texts import say
 

@@ -113,7 +113,7 @@ def plan(
     """
     unknown = sorted(set(wanted) - set(folds))
     if unknown:
-        raise RebuildRefused("rebuild.unknown_model", models=unknown)
+        raise RebuildRefused("rebuild.unknown_model", models=", ".join(unknown))
     asked = {name: folds[name] for name in wanted}
     begun = read_plan(conn, tenant)
     if begun is not None:
