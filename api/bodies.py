@@ -145,9 +145,10 @@ def in_utc(value: Body, pointer: str = "") -> Body:
 
 def convert(values: Mapping[str, str], to: type[Body], code: str) -> Body:
     """Return texts (a query, headers) as a struct. Raises `Malformed` with `code`."""
-    for name in _instants(to):
+    for name, whole in _instants(to):
         # Texts are converted leniently, and then a number would pass for seconds since 1970.
-        if _NUMBER.fullmatch(values.get(name, "")):
+        text = values.get(name, "")
+        if _NUMBER.fullmatch(text) and not (whole and _WHOLE.fullmatch(text)):
             raise Malformed(code, Finding(f"/{_escaped(name)}", "field.instant", {}))
     try:
         return msgspec.convert(values, to, strict=False)
@@ -158,13 +159,28 @@ def convert(values: Mapping[str, str], to: type[Body], code: str) -> Body:
 _NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?\s*")
 
 
+_WHOLE: Final = re.compile(r"-?[0-9]+")
+
+
 @lru_cache(maxsize=256)
-def _instants(to: type[Any]) -> tuple[str, ...]:
-    """Return the names of a struct's fields that are instants."""
+def _instants(to: type[Any]) -> tuple[tuple[str, bool], ...]:
+    """Return the names of a struct's fields that are instants, and whether each may be a whole
+    number as well.
+    """
     kind = inspect.type_info(to)
     if not isinstance(kind, inspect.StructType):
         return ()
-    return tuple(one.encode_name for one in kind.fields if _is_instant(one.type))
+    return tuple(
+        (one.encode_name, _is_whole(one.type)) for one in kind.fields if _is_instant(one.type)
+    )
+
+
+def _is_whole(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_is_whole, kind.types))
+    if isinstance(kind, inspect.Metadata):
+        return _is_whole(kind.type)
+    return isinstance(kind, inspect.IntType)
 
 
 def _is_instant(kind: inspect.Type) -> bool:

@@ -52,6 +52,13 @@ STATUSES: Final = {
     "503": "Not able to right now; try again after Retry-After.",
 }
 
+PAST: Final[Mapping[str, str]] = {
+    "as_of": "By what was known then: a position of the log, or an instant.",
+    "at": "Statuses and waiting times by the clock at this instant.",
+    "happened": "By the acts alone that happened at or before this instant.",
+}
+"""Ways of asking for the past; an operation says which it takes, docs/past.md tells of them."""
+
 COMMON: Final[dict[str, Any]] = {
     "Problem": {
         "type": "object",
@@ -230,6 +237,8 @@ def _query(one: Operation) -> list[dict[str, Any]]:
         _, components = msgspec.json.schema_components([shape], ref_template=REF)
         schema = components[shape.__name__]
         for name, values in schema["properties"].items():
+            if name in PAST and name not in one.past:
+                continue
             found.append(
                 {
                     "name": name,
@@ -237,6 +246,7 @@ def _query(one: Operation) -> list[dict[str, Any]]:
                     "required": name in schema.get("required", ()),
                     "schema": _without_nothing(values),
                 }
+                | ({"description": PAST[name]} if name in PAST else {})
             )
     return found
 

@@ -56,6 +56,7 @@ EXACT: Final[Mapping[str, int]] = {
     "request.busy": 503,
     "request.too_many": 429,
     "position.not_reached": 503,
+    "moment.preparing": 503,
     "access_log.unreachable": 503,
     "share.not_in_force": 403,
     "share.purpose_other": 403,

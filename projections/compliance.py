@@ -5,7 +5,7 @@ in force beyond what they rest on, about to end, or under policies that are no m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from psycopg import sql
@@ -21,6 +21,7 @@ from projections.compliance_statements import (
     UNDER,
     behind_key,
     ends_behind,
+    shifted,
 )
 from projections.queries import Conn, Key, Page, plain, reached, require_limit
 from projections.scanning import scan, walking
@@ -67,7 +68,7 @@ def open_longer(
     `open_days` are the whole days until `instant`; `over_at` when it was closed, or lapses by the
     clock. Raises `Refused`: `page.limit`.
     """
-    since = _shifted(instant, -days)
+    since = shifted(instant, -days)
 
     def fetch(behind: Key | None, number: int) -> Rows:
         given = {"n": number, "instant": instant}
@@ -133,7 +134,7 @@ def ending(
 
     `left_days` are whole days. Raises `Refused`: `page.limit`.
     """
-    until = _shifted(instant, days)
+    until = shifted(instant, days)
 
     def fetch(behind: Key | None, number: int) -> Rows:
         given = {"n": number, "instant": instant, "until": until}
@@ -224,14 +225,6 @@ def _page(
         {name: one for name, one in row.items() if name not in _SHOWN_NOT} for row in found.items
     ]
     return Page(items, found.last, position)
-
-
-def _shifted(instant: Instant, days: int) -> Instant:
-    """Return the instant so many days away, at the ends of the calendar the last one there is."""
-    try:
-        return instant + timedelta(days=days)
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC) if days > 0 else datetime.min.replace(tzinfo=UTC)
 
 
 def _text(value: Any) -> Any:

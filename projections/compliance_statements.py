@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from psycopg import sql
 
+from domain.values import Instant
+
 ENDS_ORDER: Final = "t.ends_at, t.stream_id, t.item"
+
+
+def shifted(instant: Instant, days: int) -> Instant:
+    """Return the instant so many days away, at the ends of the calendar the last one there is."""
+    try:
+        return instant + timedelta(days=days)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if days > 0 else datetime.min.replace(tzinfo=UTC)
 
 
 def behind_key(order: str, types: str) -> sql.Composed:

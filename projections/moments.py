@@ -21,6 +21,7 @@ from psycopg.rows import TupleRow, tuple_row
 from projections import duties, history
 from projections.folding import EVENTS, Fold, Folded, Horizon, Stored
 from projections.models import FOLDS, SERIES_MODELS, STREAM_MODELS
+from projections.reading import reading
 from projections.recent import Recent
 from projections.store import Held, apply
 
@@ -98,13 +99,30 @@ def choose(conn: psycopg.Connection[Any], tenant: str, moment: int) -> bool:
     return row is not None and row[0]
 
 
+def standing(conn: psycopg.Connection[Any], tenant: str) -> tuple[int, int]:
+    """Return the head, and the position that all live read models have got to."""
+    row = (
+        conn.cursor(row_factory=tuple_row)
+        .execute(_STANDING, (list(FOLDS), UUID(tenant)))
+        .fetchone()
+    )
+    return (0, 0) if row is None else (row[0], row[1])
+
+
+def generation(conn: psycopg.Connection[Any], tenant: str, projection: str) -> int:
+    """Return the generation of a read model that is read: in a transaction that reads a moment the
+    moment's.
+    """
+    with reading(conn, tenant):
+        row = conn.cursor(row_factory=tuple_row).execute(_CHOSEN, (projection,)).fetchone()
+    return 0 if row is None else row[0] or 0
+
+
 def settle(conn: psycopg.Connection[Any], tenant: str, position: int) -> bool:
     """Let the transaction that `conn` is in, one that sees a single snapshot, read the live rows as
     of a position; False where they are not those of this position.
     """
-    asked = (UUID(tenant), position, list(FOLDS))
-    row = conn.cursor(row_factory=tuple_row).execute(_SETTLED, asked).fetchone()
-    if row is None or not row[0]:
+    if standing(conn, tenant) != (position, position):
         return False
     conn.execute("SELECT set_config('counterseal.known', %s, true)", (str(position),))
     return True
@@ -112,8 +130,7 @@ def settle(conn: psycopg.Connection[Any], tenant: str, position: int) -> bool:
 
 def recorded_at(conn: psycopg.Connection[Any], tenant: str, position: int) -> datetime | None:
     """Return when a position was recorded; None before the first one."""
-    with conn.transaction():
-        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+    with reading(conn, tenant):
         row = conn.cursor(row_factory=tuple_row).execute(_RECORDED, (position,)).fetchone()
     return None if row is None else row[0]
 
@@ -228,12 +245,12 @@ _ASK: Final[LiteralString] = (
     " FROM ask_moment(%s, %s::bigint, %s::timestamptz, %s::jsonb, %s::integer)"
 )
 _CHOOSE: Final[LiteralString] = "SELECT choose_moment(%s, %s::integer)"
-_SETTLED: Final[LiteralString] = (
-    "SELECT bool_and(p.position = l.position AND c.position = l.position)"
-    " FROM (VALUES (%s::uuid, %s::bigint)) AS p(tenant_id, position)"
-    " JOIN ledgers l USING (tenant_id) JOIN generations g USING (tenant_id)"
+_CHOSEN: Final[LiteralString] = "SELECT chosen(%s)"
+_STANDING: Final[LiteralString] = (
+    "SELECT l.position, (SELECT min(c.position) FROM generations g"
     " JOIN checkpoints c USING (tenant_id, projection, generation)"
-    " WHERE g.live AND g.projection = ANY (%s)"
+    " WHERE g.tenant_id = l.tenant_id AND g.live AND g.projection = ANY (%s))"
+    " FROM ledgers l WHERE l.tenant_id = %s"
 )
 _RECORDED: Final[LiteralString] = (
     "SELECT recorded_at FROM batches WHERE tenant_id = current_tenant() AND first_position <= %s"

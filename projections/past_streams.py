@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 NOTHING = Loaded(0, None)
 
+MAX_STREAMS = 10_000
+"""Streams remembered; beyond them all are read again."""
+
 
 class PastStreams:
     """One tenant's streams by the events up to `position`; with `happened` by those acts alone that
-    happened at or before it. What was read once is not read again.
+    happened at or before it. What was read once is not read again soon.
     """
 
     def __init__(self, ledger: Ledger, position: int, happened: Instant | None = None) -> None:
@@ -69,6 +72,8 @@ class PastStreams:
         new = [one for one in dict.fromkeys(wanted) if one not in self._known]
         if not new:
             return
+        if len(self._known) + len(new) > MAX_STREAMS:
+            self._known.clear()
         found: dict[str, tuple[str, int, Any]] = dict.fromkeys(new, ("", 0, None))
         for row in self._ledger.records.read_streams([(one, 0) for one in new]):
             if not self._sees(row):

@@ -95,15 +95,23 @@ def grants(
     status: str | None = None,
     kind: str | None = None,
     number: str | None = None,
+    parent: str | None = None,
     after: Key | None = None,
     limit: int = 100,
 ) -> Page:
     """Return grants in the order of their ids, which is that of their making; key `[grant_id]`.
 
-    `status` is as recorded. Raises `Refused`: `page.limit`.
+    `status` is as recorded; `parent` is the id of the grant they are passed on from. Raises
+    `Refused`: `page.limit`.
     """
     which = _List("grants", _GRANTS, _order(("grant_id", "uuid")))
-    equal = {"grantee": grantee, "status": status, "kind": kind, "number": number}
+    equal = {
+        "grantee": grantee,
+        "status": status,
+        "kind": kind,
+        "number": number,
+        "parent": None if parent is None else UUID(parent),
+    }
     return _page(conn, tenant, which, _equal(equal), after, limit)
 
 

@@ -107,6 +107,14 @@ class Firm:
                 if (hand.on_behalf_of is None) == own and of in (None, hand.staff_id) and fits:
                     yield hand
 
+    def principals(self, staff_id: str) -> list[tuple[str, str]]:
+        """Return whom a staff member stands in for: ref and number of each."""
+        return [
+            (hand.on_behalf_of.ref, self._staff[hand.on_behalf_of.id].number)
+            for hand in self._hands
+            if hand.staff_id == staff_id and hand.on_behalf_of is not None
+        ]
+
     def could(self, step: Step, kind: str, state: Any) -> Could:
         """Return who could take the step now."""
         if step.command is None:

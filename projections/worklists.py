@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from psycopg.rows import dict_row
@@ -13,7 +12,7 @@ from domain.errors import Refused
 from domain.grant_states import Grant
 from domain.policies import Policy
 from domain.values import Instant
-from projections.compliance_statements import made, own
+from projections.compliance_statements import made, own, shifted
 from projections.queries import Conn, Key, Page, plain, reached, require_limit
 from projections.scanning import scan, walking
 from projections.tasks import Waiting, waiting
@@ -80,13 +79,14 @@ def worklist(
     return Page(found.items, found.last, position)
 
 
-def of_record(ledger: Ledger, at: Instant, about: str, stream_id: str) -> list[dict[str, Any]]:
+def of_record(ledger: Streams, at: Instant, about: str, stream_id: str) -> list[dict[str, Any]]:
     """Return what waits in one record at `at`, in rows of the list; read from the log itself, which
     says nothing of since when.
     """
     states = States(ledger, at)
     state = states.load(about, stream_id).state
     party = state.grantee if isinstance(state, Grant) else None
+    party = f"customer:{stream_id}" if isinstance(state, Customer) else party
     rows = [
         {
             "about": about,
@@ -102,10 +102,15 @@ def of_record(ledger: Ledger, at: Instant, about: str, stream_id: str) -> list[d
     return [one for one in found if one is not None]
 
 
+def principals(ledger: Streams, at: Instant, staff_id: str) -> list[tuple[str, str]]:
+    """Return for whom a staff member stands in at `at`: ref and number of each."""
+    return Firm(States(ledger, at)).principals(staff_id)
+
+
 def _fetched(
     conn: Conn, at: Instant, wish: Wish, behind: Key | None, number: int
 ) -> list[dict[str, Any]]:
-    begun = at - timedelta(days=wish.overdue or 0)
+    begun = shifted(at, -(wish.overdue or 0))
     given: dict[str, Any] = {"n": number, "begun": begun, "kind": wish.kind, "party": wish.customer}
     given |= {f"k{place}": one for place, one in enumerate(behind or ())}
     first = "kind" if wish.customer is None else "party"

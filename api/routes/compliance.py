@@ -13,6 +13,7 @@ import msgspec
 from api.problems import Answered
 from api.routes.lists import Listing, followed, operations_of
 from api.routes.operations import Call, Operation, answered
+from api.routes.past import View, view_of
 from api.routes.questions import ListQuestion, Question
 from api.shapes import When
 from projections import approvers, compliance, duty_breaches
@@ -42,7 +43,7 @@ class UncheckedList(ListQuestion, frozen=True, kw_only=True):
 
 
 class InstantList(ListQuestion, frozen=True, kw_only=True):
-    """By the clock at `instant`, now where none is given."""
+    """By the clock at `instant`; where none is given at `at`, and else now."""
 
     instant: When | None = None
 
@@ -68,12 +69,13 @@ class ApproverList(ListQuestion, frozen=True, kw_only=True):
 
 def _at_instant(
     rows: Callable[..., Page],
-) -> Callable[[Call, InstantList, list[Any] | None, int], Page]:
-    def read(call: Call, question: InstantList, after: list[Any] | None, limit: int) -> Page:
-        ledgers = call.services.ledgers
+) -> Callable[[Call, View, InstantList, list[Any] | None, int], Page]:
+    def read(
+        call: Call, view: View, question: InstantList, after: list[Any] | None, limit: int
+    ) -> Page:
         filters = question.filters()
-        instant = filters.pop("instant") or ledgers.now(call.tenant)
-        with ledgers.pool.connection() as connection:
+        instant = filters.pop("instant") or view.now()
+        with view.reading("effects") as connection:
             return rows(
                 connection, call.tenant, instant=instant, after=after, limit=limit, **filters
             )
@@ -144,6 +146,7 @@ LISTS: Final = (
         question=OpenList,
         projection="cases",
         read=_at_instant(compliance.open_longer),
+        past=("as_of", "at", "happened"),
         key=(str, str, str),
         columns=(*CASE, "over_at", "open_days", "checks", "approvals", "imported"),
     ),
@@ -157,6 +160,7 @@ LISTS: Final = (
         question=InstantList,
         projection="effects",
         read=_at_instant(compliance.beyond_evidence),
+        past=("as_of", "at", "happened"),
         key=(str, str, str),
         columns=(*TERMS, "beyond", "evidence_ends_at", "identity_ends_at"),
     ),
@@ -170,6 +174,7 @@ LISTS: Final = (
         question=EndingList,
         projection="effects",
         read=_at_instant(compliance.ending),
+        past=("as_of", "at", "happened"),
         key=(str, str, str),
         columns=(*TERMS, "left_days"),
     ),
@@ -183,6 +188,7 @@ LISTS: Final = (
         question=InstantList,
         projection="effects",
         read=_at_instant(compliance.retired_policies),
+        past=("as_of", "at", "happened"),
         key=(str, int, str, str, str),
         columns=(*TERMS, "retired_at", "superseded_at"),
     ),
@@ -205,15 +211,15 @@ LISTS: Final = (
 async def duties(call: Call) -> Answered:
     """Answer how many cases have a breach of duties, in all and a pair of hands."""
     question = call.query(Question)
-    question.refuse_past()
+    view = await view_of(call, question)
     await followed(call, DUTIES.projection, question.at_least)
-    found = await call.work(_totals, call)
-    document = {"cases": found.cases, "pairs": found.pairs}
-    return answered(document, 200, [(b"position", str(found.position).encode())])
+    found = await view.run(_totals, call, view)
+    document = {"cases": found.cases, "pairs": found.pairs, **view.told()}
+    return answered(document, 200, [(b"position", str(found.position).encode()), *view.headers()])
 
 
-def _totals(call: Call) -> duty_breaches.Totals:
-    with call.services.ledgers.pool.connection() as connection:
+def _totals(call: Call, view: View) -> duty_breaches.Totals:
+    with view.reading(DUTIES.projection) as connection:
         return duty_breaches.totals(connection, call.tenant)
 
 
@@ -228,6 +234,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="How many cases have a breach of duties, in all and a pair of hands",
         summary_zh="违反职责分离的案件数，合计及按组合",
         query=Question,
+        past=("as_of", "happened"),
         answer="Each case once, and once in each pair that met in it.",
         shows={"cases": 2, "pairs": dict.fromkeys(duty_breaches.PAIRS, 1)},
         handle=duties,

@@ -12,7 +12,8 @@ from api.problems import Answered
 from api.routes import history_items
 from api.routes.lists import followed
 from api.routes.operations import Call, Operation, answered
-from api.routes.questions import MAX_PAGE, ListQuestion, Question, after_of, csv_page, page
+from api.routes.past import View, page_of, view_of
+from api.routes.questions import MAX_PAGE, ListQuestion, Question, csv_page, page
 from domain.errors import Refused
 from projections import history, history_asked, history_reading
 from projections.history_asked import MAX_TEXT, Filter
@@ -45,6 +46,7 @@ COLUMNS: Final = (
     "imported",
     "line",
 )
+PAST: Final = ("as_of", "happened")
 KEY: Final = (str, int)
 """The shape of a page's key: when it happened, and the place in the log."""
 
@@ -65,10 +67,15 @@ class HistoryList(ListQuestion, frozen=True, kw_only=True):
 
 
 def _find(
-    call: Call, question: HistoryList, fixed: Filter, after: list[Any] | None, limit: int
+    call: Call,
+    view: View,
+    question: HistoryList,
+    fixed: Filter,
+    after: list[Any] | None,
+    limit: int,
 ) -> Page:
     """Read one page with its stored events. Blocks."""
-    with call.services.ledgers.pool.connection() as connection:
+    with view.reading(history.NAME) as connection:
         wanted = fixed
         if question.q is not None and question.q.strip():
             asked = history_asked.asked(question.q)
@@ -84,23 +91,22 @@ def _find(
         )
 
 
-async def _fixed(call: Call) -> Filter:
+async def _fixed(call: Call, view: View) -> Filter:
     """Return what the path names: all of history, or a record's own."""
     kind = call.operation.name.partition(".")[0]
     if kind not in RECORDS:
         return Filter()
     stream = call.id("id", kind)
-    ledgers = call.services.ledgers
-    if (await call.work(ledgers.load, call.tenant, kind, stream)).state is None:
+    if (await call.work(view.load, kind, stream)).state is None:
         raise Refused(f"{kind}.unknown", **{kind: stream})
     ones = [stream]
     if kind == "customer":
-        ones = await call.work(_with_merged, call, stream)
+        ones = await view.run(_with_merged, call, view, stream)
     return Filter((tuple(f"{RECORDS[kind][2]}:{one}" for one in ones),))
 
 
-def _with_merged(call: Call, customer: str) -> list[str]:
-    with call.services.ledgers.pool.connection() as connection:
+def _with_merged(call: Call, view: View, customer: str) -> list[str]:
+    with view.reading(history.NAME) as connection:
         return history_asked.with_merged(connection, call.tenant, [customer])
 
 
@@ -110,14 +116,13 @@ def _with_merged(call: Call, customer: str) -> list[str]:
 async def listed(call: Call) -> Answered:
     """Answer with a page of lines."""
     question = call.query(HistoryList)
-    question.refuse_past()
-    after = after_of(call, question, KEY)
-    fixed = await _fixed(call)
+    view, after = await page_of(call, question, KEY)
+    fixed = await _fixed(call, view)
     await followed(call, history.NAME, question.at_least)
-    found = await call.work(_find, call, question, fixed, after, question.limit)
+    found = await view.run(_find, call, view, question, fixed, after, question.limit)
     opens = await history_items.opens(call, found.items)
-    items = await call.work(history_items.items, call, found.items, unmasked=opens)
-    answer = page(call, question, items, found.last, found.position)
+    items = await view.run(history_items.items, call, found.items, unmasked=opens, view=view)
+    answer = page(call, question, items, found.last, found.position, view)
     answer.headers.append((b"content-language", call.language.encode()))
     return answer
 
@@ -125,12 +130,11 @@ async def listed(call: Call) -> Answered:
 async def as_csv(call: Call) -> None:
     """Send all lines of the filter, sealed texts left out."""
     question = call.query(HistoryList)
-    question.refuse_past()
-    after = after_of(call, question, KEY)
-    fixed = await _fixed(call)
+    view, after = await page_of(call, question, KEY)
+    fixed = await _fixed(call, view)
     await followed(call, history.NAME, question.at_least)
     caller = call.caller
-    found = await call.work(_find, call, question, fixed, after, MAX_PAGE)
+    found = await view.run(_find, call, view, question, fixed, after, MAX_PAGE)
     log = call.services.access_log
     await log.export(caller.tenant, caller.key_id, caller.party, call.operation.name)
     headers = [
@@ -138,34 +142,37 @@ async def as_csv(call: Call) -> None:
         (b"content-disposition", b'attachment; filename="history.csv"'),
         (b"content-language", call.language.encode()),
         (b"position", str(found.position).encode()),
+        *view.headers(),
     ]
     await call.send({"type": "http.response.start", "status": 200, "headers": headers})
     first = True
     while True:
         # A fault from here on cuts the answer off: the caller sees that it is not whole.
-        items = await call.work(history_items.items, call, found.items)
+        items = await view.run(history_items.items, call, found.items, view=view)
         body = csv_page(COLUMNS, items, first=first)
         more = found.last is not None
         await call.send({"type": "http.response.body", "body": body, "more_body": more})
         if not more:
             return
         first = False
-        found = await call.work(_find, call, question, fixed, found.last, MAX_PAGE)
+        found = await view.run(_find, call, view, question, fixed, found.last, MAX_PAGE)
 
 
 async def one(call: Call) -> Answered:
     """Answer with one event, what led to it and what followed from it."""
     question = call.query(Question)
-    question.refuse_past()
+    view = await view_of(call, question)
     text = call.part("position")
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise Refused("history.unknown", position=text[:64])
     await followed(call, history.NAME, question.at_least)
-    found = await call.work(_around, call, int(text))
+    found = await view.run(_around, call, view, int(text))
     near = [*found.led_to, *found.followed]
     rows = [found.item, *(one.item for one in near)]
     opens = await history_items.opens(call, rows)
-    first, *others = await call.work(history_items.items, call, rows, unmasked=opens, full=True)
+    first, *others = await view.run(
+        history_items.items, call, rows, unmasked=opens, full=True, view=view
+    )
     shown = [{"relation": one.relation, **item} for one, item in zip(near, others, strict=True)]
     for item in shown:
         item.pop("event", None)
@@ -174,16 +181,18 @@ async def one(call: Call) -> Answered:
         "led_to": shown[: len(found.led_to)],
         "followed": shown[len(found.led_to) :],
         "more": found.more,
+        **view.told(),
     }
     headers = [
         (b"position", str(found.position).encode()),
         (b"content-language", call.language.encode()),
+        *view.headers(),
     ]
     return answered(document, 200, headers)
 
 
-def _around(call: Call, position: int) -> history_reading.Around:
-    with call.services.ledgers.pool.connection() as connection:
+def _around(call: Call, view: View, position: int) -> history_reading.Around:
+    with view.reading(history.NAME) as connection:
         return history_reading.around(connection, call.tenant, position)
 
 
@@ -203,6 +212,7 @@ def _of(kind: str) -> tuple[Operation, Operation]:
         "scope": scope,
         "also": (SCOPE,),
         "query": HistoryList,
+        "past": PAST,
         "description": HOW,
     }
     return (
@@ -241,6 +251,7 @@ OPERATIONS: Final = (
         summary_zh="经过：每个事件一行",
         description=HOW,
         query=HistoryList,
+        past=PAST,
         unmasks=True,
         answer="A page; `next_cursor` is null where nothing follows.",
         shows={"items": [_SHOWN], "next_cursor": None},
@@ -256,6 +267,7 @@ OPERATIONS: Final = (
         summary_zh="经过（CSV，含筛选的全部行）",
         description=HOW,
         query=HistoryList,
+        past=PAST,
         media_type="text/csv",
         answer="UTF-8 with its mark; the first line names the columns.",
         handle=as_csv,
@@ -269,6 +281,7 @@ OPERATIONS: Final = (
         summary="An event, what led to it and what followed from it",
         summary_zh="一个事件，其由来与后果",
         query=Question,
+        past=PAST,
         unmasks=True,
         answer="`relation` says how each stands to it; `more` which of them are cut.",
         shows={**_SHOWN, "led_to": [], "followed": [], "more": []},

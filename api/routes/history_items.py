@@ -9,6 +9,7 @@ import msgspec
 
 from api import rendering
 from api.routes.operations import Call
+from api.routes.past import View
 from api.routes.reading import PURPOSE, opener_for, unmasks
 from domain.events import Event
 from domain.ledger import Recorded
@@ -45,16 +46,25 @@ def _has_sealed(value: Any) -> bool:
 
 
 def items(
-    call: Call, rows: Sequence[Mapping[str, Any]], *, unmasked: bool = False, full: bool = False
+    call: Call,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    unmasked: bool = False,
+    full: bool = False,
+    view: View | None = None,
 ) -> list[dict[str, Any]]:
-    """Return rows as they are shown, each with its line; `full` adds the whole event. Blocks."""
+    """Return rows as they are shown, each with its line; `full` adds the whole event. Blocks.
+
+    What they name is called as it was called where `view` looks.
+    """
     every = [told(row) for row in rows]
     ids, points = named_in(every)
-    with call.services.ledgers.pool.connection() as connection:
+    looked = view or View(call)
+    with looked.reading() as connection:
         known = history_names.names(connection, call.tenant, ids, points)
 
     def policy(stream: str) -> Any:
-        return call.services.ledgers.load(call.tenant, "policy", stream).state
+        return looked.load("policy", stream).state
 
     book = Book(call.language, known, policy)
     found: list[dict[str, Any]] = []

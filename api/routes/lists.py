@@ -15,12 +15,12 @@ from api import rendering
 from api.bodies import Malformed
 from api.problems import Answered
 from api.routes.operations import Call, Operation, answered
+from api.routes.past import View, page_of
 from api.routes.questions import (
     MAX_PAGE,
     POLL_SECONDS,
     ListQuestion,
     Question,
-    after_of,
     csv_page,
     page,
     reached,
@@ -74,6 +74,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """One list: its question, where its rows come from, and the shape of its keys.
 
     `rows` reads by the filters of the question alone; `read`, which blocks, where it takes more.
+    `past`: which ways of asking for the past it takes.
     """
 
     name: str
@@ -87,8 +88,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     key: tuple[type, ...]
     columns: tuple[str, ...]
     rows: Callable[..., Page] | None = None
-    read: Callable[[Call, Any, list[Any] | None, int], Page] | None = None
+    read: Callable[[Call, View, Any, list[Any] | None, int], Page] | None = None
     kind: str | None = None
+    past: tuple[Literal["as_of", "at", "happened"], ...] = ("as_of", "happened")
 
 
 async def followed(call: Call, projection: str, position: int | None) -> None:
@@ -110,36 +112,46 @@ def _reached(call: Call, projection: str) -> int:
         return queries.reached(connection, call.tenant, projection)
 
 
-def _page(
-    call: Call, listing: Listing, question: ListQuestion, after: list[Any] | None, limit: int
+def read_page(
+    call: Call,
+    listing: Listing,
+    view: View,
+    question: ListQuestion,
+    after: list[Any] | None,
+    limit: int,
 ) -> Page:
     """Read one page, statuses brought up to the clock. Blocks."""
     if listing.read is not None:
-        found = listing.read(call, question, after, limit)
+        found = listing.read(call, view, question, after, limit)
         return found._replace(items=[rendering.shown(row) for row in found.items])
     if listing.rows is None:
         raise TypeError(f"{listing.name} does not say where its rows come from")
     filters = question.filters()
-    with call.services.ledgers.pool.connection() as connection:
+    with view.reading(listing.projection) as connection:
         found = listing.rows(connection, call.tenant, after=after, limit=limit, **filters)
-    now = call.services.ledgers.now(call.tenant)
+    now = view.now()
     for row in found.items:
         due_at = row.pop("due_at", None)
         if listing.kind is not None and due_at is not None and due_at <= now:
             # The clock has done something that nobody has recorded yet: the log itself knows.
             stream = row[f"{listing.kind}_id"]
-            state = call.services.ledgers.load(call.tenant, listing.kind, stream).state
+            state = view.load(listing.kind, stream).state
             row["status"] = rendering.state(listing.kind, state, now)["status"]
         row.pop("title_key", None)
     return found._replace(items=[rendering.shown(row) for row in found.items])
 
 
 def _first(
-    call: Call, listing: Listing, question: ListQuestion, after: list[Any] | None, limit: int
+    call: Call,
+    listing: Listing,
+    view: View,
+    question: ListQuestion,
+    after: list[Any] | None,
+    limit: int,
 ) -> Page:
     """Read the page that a cursor, which anybody can make up, leads to. Blocks."""
     try:
-        return _page(call, listing, question, after, limit)
+        return read_page(call, listing, view, question, after, limit)
     except psycopg.DataError:
         if after is None:
             raise
@@ -151,25 +163,24 @@ def operations_of(listing: Listing) -> tuple[Operation, Operation]:
 
     async def as_json(call: Call) -> Answered:
         question = call.query(listing.question)
-        question.refuse_past()
-        after = after_of(call, question, listing.key)
+        view, after = await page_of(call, question, listing.key)
         await followed(call, listing.projection, question.at_least)
-        found = await call.work(_first, call, listing, question, after, question.limit)
-        return page(call, question, found.items, found.last, found.position)
+        found = await view.run(_first, call, listing, view, question, after, question.limit)
+        return page(call, question, found.items, found.last, found.position, view)
 
     async def as_csv(call: Call) -> None:
         question = call.query(listing.question)
-        question.refuse_past()
-        after = after_of(call, question, listing.key)
+        view, after = await page_of(call, question, listing.key)
         await followed(call, listing.projection, question.at_least)
         caller = call.caller
         log = call.services.access_log
         await log.export(caller.tenant, caller.key_id, caller.party, call.operation.name)
-        found = await call.work(_first, call, listing, question, after, MAX_PAGE)
+        found = await view.run(_first, call, listing, view, question, after, MAX_PAGE)
         headers = [
             (b"content-type", b"text/csv; charset=utf-8"),
             (b"content-disposition", f'attachment; filename="{listing.name}.csv"'.encode()),
             (b"position", str(found.position).encode()),
+            *view.headers(),
         ]
         await call.send({"type": "http.response.start", "status": 200, "headers": headers})
         first = True
@@ -181,13 +192,14 @@ def operations_of(listing: Listing) -> tuple[Operation, Operation]:
             if not more:
                 return
             first = False
-            found = await call.work(_page, call, listing, question, found.last, MAX_PAGE)
+            found = await view.run(read_page, call, listing, view, question, found.last, MAX_PAGE)
 
     common: dict[str, Any] = {
         "method": "GET",
         "scope": listing.scope,
         "also": listing.also,
         "query": listing.question,
+        "past": listing.past,
     }
     return (
         Operation(
@@ -269,6 +281,7 @@ LISTS: Final = (
             "version",
         ),
         kind="grant",
+        past=("as_of", "at", "happened"),
     ),
     Listing(
         name="customer.list",
@@ -294,6 +307,7 @@ LISTS: Final = (
             "version",
         ),
         kind="customer",
+        past=("as_of", "at", "happened"),
     ),
     Listing(
         name="policy.list",

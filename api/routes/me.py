@@ -26,9 +26,10 @@ from api.routes.me_shown import (
     task_shown,
 )
 from api.routes.operations import Call, Operation, answered
-from api.routes.questions import ListQuestion, Question, after_of, page, reached
+from api.routes.past import View, page_of, view_of
+from api.routes.questions import ListQuestion, Question, page, reached
 from api.routes.staff import EXAMPLE_ID
-from api.routes.streams import agreement_of
+from api.routes.streams import agreement_of, headers_of
 from domain import customers, policies, staff, teams
 from domain.customers import Customer, Member, is_member
 from domain.duties import MAX_MERGES
@@ -103,8 +104,8 @@ async def my_grants(call: Call) -> Answered:
     """Answer with a page of the caller's grants."""
     question = call.query(GrantList)
 
-    def items(call: Call, _mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
-        shown = [grant_shown(one, grant, at) for one, grant in _loaded(call, found, "grant_id")]
+    def items(view: View, _mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
+        shown = [grant_shown(one, grant, at) for one, grant in _loaded(view, found, "grant_id")]
         return [one for one in shown if _wanted(one, question.state)]
 
     return await _listed(call, question, "grants", own.grants, (str,), items)
@@ -120,10 +121,10 @@ async def my_requests(call: Call) -> Answered:
     """Answer with a page of the caller's requests and cases; the page counts grants."""
     question = call.query(RequestList)
 
-    def items(call: Call, _mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
+    def items(view: View, _mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
         return [
             case
-            for one, grant in _loaded(call, found, "grant_id")
+            for one, grant in _loaded(view, found, "grant_id")
             for case in cases_shown(one, grant, at)
             if question.state is None or case["open"] == (question.state == "open")
         ]
@@ -136,8 +137,8 @@ async def asked(call: Call) -> Answered:
     question = call.query(ListQuestion)
     texts: list[str] = []
 
-    def items(call: Call, mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
-        loaded = _loaded(call, found, "stream_id")
+    def items(view: View, mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
+        loaded = _loaded(view, found, "stream_id")
         shown = [
             task_shown(call, mine, row, one, grant, at)
             for row, (one, grant) in zip(found.items, loaded, strict=True)
@@ -161,10 +162,10 @@ async def offers(call: Call) -> Answered:
     def rows(conn: Any, tenant: str, _refs: Sequence[str], **more: Any) -> Page:
         return queries.policies(conn, tenant, **more)
 
-    def items(call: Call, mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
+    def items(view: View, mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
         shown: list[dict[str, Any]] = []
         for row in found.items:
-            policy: Policy | None = _load(call, "policy", row["policy_id"])
+            policy: Policy | None = view.load("policy", row["policy_id"]).state
             version = None if policy is None else policies.in_force(policy, at)
             if version is not None and admits(version.body, mine):
                 shown.append(offer_shown(version.body, version.number, mine, at))
@@ -176,28 +177,24 @@ async def offers(call: Call) -> Answered:
 async def my_grant(call: Call) -> Answered:
     """Answer with one of the caller's grants; what there is to sign, where that is so."""
     question = call.query(Question)
-    question.refuse_past()
     stream = call.id("id", "grant")
     position = await reached(call, question.at_least)
-    at = call.services.ledgers.now(call.tenant)
-    mine = await call.work(_own, call, at)
-    loaded = await call.work(call.services.ledgers.load, call.tenant, "grant", stream)
+    view = await view_of(call, question)
+    mine = await call.work(_own, call, call.services.ledgers.now(call.tenant))
+    at = view.now()
+    loaded = await call.work(view.load, "grant", stream)
     grant: Grant | None = loaded.state
     if grant is None or grant.grantee not in mine.refs:
         raise Refused("grant.unknown", grant=stream)
     document = grant_shown(stream, grant, at)
     document["cases"] = cases_shown(stream, grant, at)
-    document["agreement"] = await call.work(agreement_of, call, grant)
+    document["agreement"] = await call.work(agreement_of, call, grant, view)
     document["version"] = loaded.version
-    headers = [
-        (b"etag", f'"v{loaded.version}"'.encode()),
-        (b"position", str(position).encode()),
-    ]
-    return answered(document, 200, headers)
+    return answered(document | view.told(), 200, headers_of(view, loaded.version, position))
 
 
 Rows = Callable[..., Page]
-Items = Callable[[Call, Own, Page, Instant], list[dict[str, Any]]]
+Items = Callable[[View, Own, Page, Instant], list[dict[str, Any]]]
 
 
 async def _listed(
@@ -209,22 +206,20 @@ async def _listed(
     items: Items,
 ) -> Answered:
     """Answer a page; a page may have fewer items than rows, never fewer than there are."""
-    question.refuse_past()
-    after = after_of(call, question, key)
+    view, after = await page_of(call, question, key)
     await followed(call, projection, question.at_least)
-    at = call.services.ledgers.now(call.tenant)
-    mine = await call.work(_own, call, at)
+    mine = await call.work(_own, call, call.services.ledgers.now(call.tenant))
 
     def read() -> tuple[Page, list[dict[str, Any]]]:
-        with call.services.ledgers.pool.connection() as conn:
+        with view.reading(projection) as conn:
             found = rows(conn, call.tenant, mine.refs, after=after, limit=question.limit)
-        return found, items(call, mine, found, at)
+        return found, items(view, mine, found, view.now())
 
     try:
-        found, shown = await call.work(read)
+        found, shown = await view.run(read)
     except psycopg.DataError:  # an id or an instant that somebody made up
         raise Malformed("cursor.malformed") from None
-    return page(call, question, shown, found.last, found.position)
+    return page(call, question, shown, found.last, found.position, view)
 
 
 _NOBODY: Final[Mapping[str, Member]] = {}
@@ -277,11 +272,11 @@ def _same(call: Call, person: str) -> str:
     return ""
 
 
-def _loaded(call: Call, found: Page, column: str) -> list[tuple[str, Grant]]:
-    """Return the grants of a page as committed now, all read in one round trip."""
+def _loaded(view: View, found: Page, column: str) -> list[tuple[str, Grant]]:
+    """Return the grants of a page as committed now, or as they were; all read in one round trip."""
     ids = [row[column] for row in found.items]
-    call.services.ledgers.ledger(call.tenant).refresh(ids)
-    return [(one, _load(call, "grant", one)) for one in ids]
+    view.streams().refresh(ids)
+    return [(one, view.load("grant", one).state) for one in ids]
 
 
 def _row(
@@ -293,6 +288,7 @@ def _row(
     query: type[Question],
     shows: dict[str, Any],
     answer: str = "A page; `next_cursor` is null where nothing follows.",
+    past: tuple[Literal["as_of", "at", "happened"], ...] = (),
 ) -> Operation:
     return Operation(
         name=f"me.{name}",
@@ -305,8 +301,11 @@ def _row(
         query=query,
         answer=answer,
         shows=shows,
+        past=past,
     )
 
+
+PAST: Final = ("as_of", "at", "happened")
 
 OPERATIONS: Final = (
     _row(
@@ -326,6 +325,7 @@ OPERATIONS: Final = (
         "我的授权：生效中的与已结束的",
         my_grants,
         query=GrantList,
+        past=PAST,
         shows={"items": [{"grant": EXAMPLE_ID, "status": "active"}], "next_cursor": None},
     ),
     _row(
@@ -335,6 +335,7 @@ OPERATIONS: Final = (
         "我的一项授权、其办理事项及待签署内容",
         my_grant,
         query=Question,
+        past=PAST,
         answer="The grant as its grantee sees it.",
         shows={"grant": EXAMPLE_ID, "status": "approved", "version": 4},
     ),
@@ -345,6 +346,7 @@ OPERATIONS: Final = (
         "我的申请、续期与变更：进行中的与已结束的",
         my_requests,
         query=RequestList,
+        past=PAST,
         shows={"items": [{"grant": EXAMPLE_ID, "what": "request"}], "next_cursor": None},
     ),
     _row(

@@ -45,7 +45,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     `scope` is the scope a key needs, None where no key is asked for; those in `also` do as well.
     `example` is a request body that passes the shape, `shows` an answer; `answer` says what a
-    success is. `unmasks` marks what shows sealed texts to those who may see them.
+    success is. `unmasks` marks what shows sealed texts to those who may see them. `past` says which
+    ways of asking for the past it takes; the others are refused.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     created: bool = False
     unmasks: bool = False
+    past: tuple[Literal["as_of", "at", "happened"], ...] = ()
 
 
 class Call:
@@ -205,16 +207,25 @@ class Endpoint:
         if operation.scope is None:
             return await operation.handle(call)
         gate = self._services.gate
-        caller = await gate.enter(call.header(b"authorization"), self.operation.name)
-        call.enter(caller)
-        if caller.scopes.isdisjoint(operation.also):
-            caller.require(operation.scope)
-        if not operation.command:
-            caller.require_standing()
-            if caller.party.kind == "customer" and not operation.name.startswith(OPEN_TO_CUSTOMERS):
-                raise Refused("actor.own_view_only")
+        caller = await gate.enter(call.header(b"authorization"), operation.name)
+        admit(call, caller)
         with gate.slot(caller):
             return await operation.handle(call)
+
+
+def admit(call: Call, caller: Caller) -> None:
+    """Let who was proved to call into an operation.
+
+    Raises `Refused`: `scope_of_key.missing`, `actor.not_in_standing`, `actor.own_view_only`.
+    """
+    call.enter(caller)
+    operation = call.operation
+    if operation.scope is not None and caller.scopes.isdisjoint(operation.also):
+        caller.require(operation.scope)
+    if not operation.command:
+        caller.require_standing()
+        if caller.party.kind == "customer" and not operation.name.startswith(OPEN_TO_CUSTOMERS):
+            raise Refused("actor.own_view_only")
 
 
 async def log_refusal(call: Call, refused: Refused) -> None:

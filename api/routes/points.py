@@ -8,7 +8,9 @@ from typing import Any, Final
 from api import rendering
 from api.problems import Answered
 from api.routes.operations import Call, Operation, answered
-from api.routes.questions import ListQuestion, Question, after_of, page, reached
+from api.routes.past import View, page_of, view_of
+from api.routes.questions import ListQuestion, Question, page, reached
+from api.routes.streams import headers_of
 from api.shapes import Code, Path
 from domain.catalogue import Catalogue, point_status_at, points
 from domain.errors import Refused
@@ -25,42 +27,42 @@ class PointList(ListQuestion, frozen=True, kw_only=True):
     under: Path | None = None
 
 
-def _catalogue(call: Call) -> tuple[int, Catalogue | None]:
-    loaded = call.services.ledgers.load(call.tenant, "catalogue", call.tenant)
+def _catalogue(call: Call, view: View) -> tuple[int, Catalogue | None]:
+    loaded = view.load("catalogue", call.tenant)
     return loaded.version, loaded.state
 
 
 async def dimensions(call: Call) -> Answered:
     """Answer with the dimensions and how many points each has."""
     question = call.query(Question)
-    question.refuse_past()
     position = await reached(call, question.at_least)
-    version, found = await call.work(_catalogue, call)
+    view = await view_of(call, question)
+    version, found = await call.work(_catalogue, call, view)
     if found is None:
         raise Refused("catalogue.unknown")
-    now = call.services.ledgers.now(call.tenant)
-    document = {"version": version, "state": rendering.state("catalogue", found, now)}
-    headers = [(b"etag", f'"v{version}"'.encode()), (b"position", str(position).encode())]
-    return answered(document, 200, headers)
+    state = rendering.state("catalogue", found, view.now())
+    document = {"version": version, "state": state, **view.told()}
+    return answered(document, 200, headers_of(view, version, position))
 
 
 async def list_points(call: Call) -> Answered:
     """Answer with points, sorted by path."""
     question = call.query(PointList)
-    question.refuse_past()
-    after = after_of(call, question, (str,))
     position = await reached(call, question.at_least)
-    items = await call.work(_points, call, question, None if after is None else str(after[0]))
+    view, after = await page_of(call, question, (str,))
+    behind = None if after is None else str(after[0])
+    items = await call.work(_points, call, view, question, behind)
     more = len(items) > question.limit
     shown = items[: question.limit]
-    return page(call, question, shown, [shown[-1]["path"]] if more else None, position)
+    looked = position if view.position is None else view.position
+    return page(call, question, shown, [shown[-1]["path"]] if more else None, looked, view)
 
 
-def _points(call: Call, question: PointList, after: str | None) -> list[dict[str, Any]]:
-    _, found = _catalogue(call)
+def _points(call: Call, view: View, question: PointList, after: str | None) -> list[dict[str, Any]]:
+    _, found = _catalogue(call, view)
     if found is None or question.dimension not in found.dimensions:
         raise Refused("catalogue.dimension_unknown", dimension=question.dimension)
-    now = call.services.ledgers.now(call.tenant)
+    now = view.now()
     wanted = (
         {"path": path, **rendering.shown(point), "status": point_status_at(point, now)}
         for path, point in points(found, question.dimension)
@@ -80,6 +82,7 @@ OPERATIONS: Final = (
         summary="The dimensions of the catalogue",
         summary_zh="目录的维度",
         query=Question,
+        past=("as_of", "happened"),
         shows={
             "version": 7,
             "state": {
@@ -100,6 +103,7 @@ OPERATIONS: Final = (
         summary="The points of a dimension",
         summary_zh="一个维度的各点",
         query=PointList,
+        past=("as_of", "at", "happened"),
         answer="A page; `next_cursor` is null where nothing follows.",
         shows={
             "items": [

@@ -7,7 +7,8 @@ from typing import Any, Final
 from api import rendering
 from api.problems import Answered
 from api.routes.operations import Call, Operation, answered
-from api.routes.questions import ListQuestion, Question, after_of, page, reached
+from api.routes.past import View, page_of, view_of
+from api.routes.questions import ListQuestion, Question, page, reached
 from api.routes.reading import Told, opener_for, opener_for_state, told, unmasks
 from domain.errors import Refused
 from domain.grant_states import Grant
@@ -34,26 +35,32 @@ def _kind(call: Call) -> str:
 
 
 async def one(call: Call) -> Answered:
-    """Answer with a record's state now."""
+    """Answer with a record's state, now or as it was."""
     kind = _kind(call)
     question = call.query(Question)
-    question.refuse_past()
     stream = call.id("id", kind)
     position = await reached(call, question.at_least)
-    loaded = await call.work(call.services.ledgers.load, call.tenant, kind, stream)
+    view = await view_of(call, question)
+    loaded = await call.work(view.load, kind, stream)
     if loaded.state is None:
         raise Refused(f"{kind}.unknown", **{kind: stream})
-    at = call.services.ledgers.now(call.tenant)
+    at = view.now()
     unmasked = await unmasks(call, stream)
     state = await call.work(_state, call, kind, stream, loaded.state, at, unmasked)
     document: dict[str, Any] = {"id": stream, "version": loaded.version, "state": state}
     if kind == "grant":
-        document["agreement"] = await call.work(agreement_of, call, loaded.state)
-    headers = [
-        (b"etag", f'"v{loaded.version}"'.encode()),
-        (b"position", str(position).encode()),
-    ]
-    return answered(document, 200, headers)
+        document["agreement"] = await call.work(agreement_of, call, loaded.state, view)
+    return answered(document | view.told(), 200, headers_of(view, loaded.version, position))
+
+
+def headers_of(view: View, version: int, position: int) -> list[tuple[bytes, bytes]]:
+    """Return the headers of one record. What it was is nothing that a command could match: only
+    what it is now has an ETag.
+    """
+    if view.position is not None:
+        return [(b"position", str(view.position).encode()), *view.headers()]
+    tag = (b"etag", f'"v{version}"'.encode())
+    return [tag, (b"position", str(position).encode()), *view.headers()]
 
 
 def _state(
@@ -65,13 +72,13 @@ def _state(
     return rendering.state(kind, state, at, show)
 
 
-def agreement_of(call: Call, grant: Grant) -> dict[str, Any] | None:
+def agreement_of(call: Call, grant: Grant, view: View | None = None) -> dict[str, Any] | None:
     """What is to be signed once the terms of a request or an open case are approved; else None."""
     case = grant.open_case
     walked = case if case is not None and case.status == "approved" else grant
     if walked.status != "approved":
         return None
-    loaded = call.services.ledgers.load(call.tenant, "policy", walked.policy.policy)
+    loaded = (view or View(call)).load("policy", walked.policy.policy)
     policy: Policy | None = loaded.state
     version = policy.versions.get(walked.policy.version) if policy is not None else None
     agreement = version.body.agreement if version is not None else None
@@ -91,12 +98,12 @@ async def events(call: Call) -> Answered:
     """Answer with what happened to a record, oldest first."""
     kind = _kind(call)
     question = call.query(ListQuestion)
-    question.refuse_past()
     stream = call.tenant if kind == "catalogue" else call.id("id", kind)
-    after = after_of(call, question, (int,))
     position = await reached(call, question.at_least)
+    view, after = await page_of(call, question, (int,))
     behind: int = 0 if after is None else after[0]
-    found = await call.work(told, call, stream, behind)
+    every = await call.work(told, call, stream, behind)
+    found = [one for one in every if view.sees(one.recorded.position, one.recorded.event.at)]
     if not found and not behind:
         raise Refused(f"{kind}.unknown", **{kind: stream})
     if found and found[0].recorded.kind != kind:
@@ -106,7 +113,8 @@ async def events(call: Call) -> Answered:
     items = await call.work(_events, call, stream, shown, unmasked)
     more = len(found) > len(shown)
     last = [shown[-1].recorded.version] if more else None
-    return page(call, question, items, last, position)
+    looked = position if view.position is None else view.position
+    return page(call, question, items, last, looked, view)
 
 
 def _events(call: Call, stream: str, found: list[Told], unmasked: bool) -> list[dict[str, Any]]:
@@ -127,9 +135,10 @@ def _operations(kind: str) -> tuple[Operation, Operation]:
             path=f"/v1/{plural}/{{id}}",
             scope=scope,
             also=READERS,
-            summary=f"Show {name} as it is now",
-            summary_zh=f"查看{name_zh}的当前状态",
+            summary=f"Show {name} as it is now, or as it was",
+            summary_zh=f"查看{name_zh}现在或过去的状态",
             query=Question,
+            past=("as_of", "at", "happened"),
             unmasks=True,
             answer="The state; texts about people are masked unless a purpose is given.",
             handle=one,
@@ -143,6 +152,7 @@ def _operations(kind: str) -> tuple[Operation, Operation]:
             summary=f"Show what happened to {name}",
             summary_zh=f"查看{name_zh}的历史",
             query=ListQuestion,
+            past=("as_of", "happened"),
             unmasks=True,
             answer="Events in the order of their versions.",
             handle=events,
@@ -165,6 +175,7 @@ OPERATIONS: Final = (
         summary="Show what happened to the catalogue",
         summary_zh="查看目录的历史",
         query=ListQuestion,
+        past=("as_of", "happened"),
         answer="Events in the order of their versions.",
         handle=events,
     ),

@@ -9,6 +9,7 @@ import msgspec
 from api.bodies import Malformed
 from api.routes.lists import Listing, operations_of
 from api.routes.operations import Call, Operation
+from api.routes.past import View
 from api.routes.questions import ListQuestion
 from api.shapes import Ref
 from domain.errors import Refused
@@ -43,7 +44,7 @@ class WorkList(ListQuestion, frozen=True, kw_only=True, rename={"for_": "for"}):
     unassigned: bool | None = None
 
 
-def _read(call: Call, question: WorkList, after: list[Any] | None, limit: int) -> Page:
+def _read(call: Call, view: View, question: WorkList, after: list[Any] | None, limit: int) -> Page:
     """Read one page. Blocks. Raises `Refused`: `worklist.not_staff`, `query.invalid`."""
     wish = Wish(
         staff=_asked_for(call, question),
@@ -52,11 +53,9 @@ def _read(call: Call, question: WorkList, after: list[Any] | None, limit: int) -
         overdue=question.overdue,
         unassigned=question.unassigned,
     )
-    ledgers = call.services.ledgers
-    now = ledgers.now(call.tenant)
-    with ledgers.pool.connection() as connection:
+    with view.reading("tasks") as connection:
         return worklists.worklist(
-            connection, ledgers.ledger(call.tenant), now, wish, after=after, limit=limit
+            connection, view.streams(), view.now(), wish, after=after, limit=limit
         )
 
 
@@ -83,6 +82,7 @@ WORK: Final = Listing(
     projection="tasks",
     read=_read,
     key=(str, str, str),
+    past=("as_of", "at", "happened"),
     columns=(
         "kind",
         "about",

@@ -206,9 +206,9 @@ def test_history_comes_as_csv_in_the_callers_language(story: Story) -> None:
         assert f"暂停了授权 {story.number}" in rows[0]["line"]
 
 
-def test_the_past_is_refused_and_a_position_waited_for(story: Story) -> None:
+def test_a_clock_is_refused_and_a_position_waited_for(story: Story) -> None:
     for path in ("/v1/history", "/v1/history.csv", "/v1/history/1"):
-        answer = story.reader.get(f"{path}?as_of=1")
+        answer = story.reader.get(f"{path}?at=2026-01-01T00:00:00Z")
         assert (answer.status_code, answer.json()["code"]) == (422, "as_of.unavailable")
     head = int(story.reader.get("/v1/history").headers["position"])
     assert story.reader.get(f"/v1/history?at_least={head}").status_code == 200

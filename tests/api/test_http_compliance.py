@@ -72,7 +72,6 @@ def test_each_query_comes_as_csv_and_needs_its_scope(dealers: Trade, query: str)
     assert all(set(one) <= set(read.fieldnames or ()) for one in item)
     till = dealers.callers.get("till") or dealers.service("till", "evaluate", "grants:read")
     assert till.get(path).json()["code"] == "scope_of_key.missing"
-    assert dealers["compliance"].get(f"{path}?as_of=1").json()["code"] == "as_of.unavailable"
 
 
 def test_what_is_malformed_is_refused(dealers: Trade) -> None:

@@ -77,10 +77,13 @@ def test_a_cursor_belongs_to_its_list(trade: Trade) -> None:
         assert (answer.status_code, answer.json()["code"]) == (400, "cursor.malformed")
 
 
-@pytest.mark.parametrize("name", ["as_of=3", "at=2026-01-01T00:00:00Z", "happened=2026-01-01"])
-def test_the_past_is_not_offered_yet(trade: Trade, name: str) -> None:
-    answer = trade["admin"].get(f"/v1/persons/{trade.people['admin']}?{name}")
+@pytest.mark.parametrize(
+    "name", ["as_of=3", "at=2026-01-01T00:00:00Z", "happened=2026-01-01T00:00:00Z"]
+)
+def test_where_the_past_means_nothing_it_is_refused(trade: Trade, name: str) -> None:
+    answer = trade["admin"].get(f"/v1/projections?{name}")
     assert (answer.status_code, answer.json()["code"]) == (422, "as_of.unavailable")
+    assert answer.json()["params"]["parameter"] == name.partition("=")[0]
 
 
 def test_a_read_waits_for_a_position_and_says_how_far_it_got(

@@ -231,11 +231,11 @@ def test_pages_are_complete_and_a_made_up_cursor_is_refused(firm: Trade) -> None
     assert code(dealer.caller.get("/v1/me/grants?cursor=made-up")) == (400, "cursor.malformed")
 
 
-def test_the_own_view_needs_its_scope_and_offers_no_past(firm: Trade) -> None:
+def test_the_own_view_needs_its_scope_and_what_is_asked_has_no_past(firm: Trade) -> None:
     dealer = Dealer(firm, "M-14")
     caller = Caller(firm.house, firm.tenant, dealer.caller.party, ALL - {"me"})
     assert code(caller.get("/v1/me")) == (403, "scope_of_key.missing")
-    past = dealer.caller.get("/v1/me/grants?as_of=1")
+    past = dealer.caller.get("/v1/me/asked?as_of=1")
     assert past.json()["code"] == "as_of.unavailable"
 
 
