@@ -20,8 +20,8 @@ from projections.refolding import Refold
 from projections.store import Quarantine
 from projections.tables import TABLES, Table
 from replay.comparable import Row, as_written, comparable
-from replay.reader import Database
 from replay.rebuild_plan import FOLDS
+from replay.sources import Source
 
 CHUNK: Final = 500
 """Events of one stream after which the rows that stand an event are compared."""
@@ -70,7 +70,7 @@ class Comparison:
 
     def __init__(
         self,
-        source: Database,
+        source: Source,
         names: Collection[str] | None = None,
         folds: Mapping[str, int] = FOLDS,
     ) -> None:
@@ -235,7 +235,7 @@ class _Live:
 
 
 def compare(
-    source: Database, names: Collection[str] | None = None
+    source: Source, names: Collection[str] | None = None
 ) -> tuple[list[Difference], Compared]:
     """Return every difference at once, and how much was looked at; see `Comparison`."""
     comparison = Comparison(source, names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
@@ -15,8 +15,9 @@ from psycopg import sql
 from psycopg.rows import TupleRow, tuple_row
 
 from projections.inline import FOLDS as INLINE
-from projections.tables import HISTORY_KEYS, TABLES, Table
+from projections.tables import HISTORY_KEYS, Table
 from replay.sources import (
+    BEGINNING,
     PAGE,
     BatchRow,
     Brief,
@@ -25,6 +26,7 @@ from replay.sources import (
     Reach,
     Stored,
     TenantRow,
+    silent,
 )
 
 Conn = psycopg.Connection[TupleRow]
@@ -88,6 +90,7 @@ class Database:
     """A `Source` in the database; lives as long as the transaction it was opened in."""
 
     def __init__(self, conn: Conn, tenant: TenantRow) -> None:
+        self.tell: Callable[[int], None] = silent
         self._conn = conn
         self.tenant = tenant
         row = conn.execute(
@@ -123,6 +126,7 @@ class Database:
             "types": None if types is None else list(types),
         }
         for page in self._pages(_STORED + where, asked):
+            self.tell(len(page))
             yield [Stored._make(row) for row in page]
 
     def briefs(self, last: int | None = None) -> Iterator[Sequence[Brief]]:
@@ -146,6 +150,7 @@ class Database:
             "kinds": None if kinds is None else list(kinds),
         }
         for page in self._pages(_STORED + where, asked):
+            self.tell(len(page))
             yield [Stored._make(row) for row in page]
 
     def stream(self, stream_id: str, last: int | None = None) -> Sequence[Stored]:
@@ -169,6 +174,14 @@ class Database:
         ).fetchone()
         return 0 if row is None else int(row[0])
 
+    def recorded_at(self, position: int) -> datetime:
+        row = self._conn.execute(
+            "SELECT recorded_at FROM batches WHERE tenant_id = %s AND first_position <= %s"
+            " ORDER BY first_position DESC LIMIT 1",
+            (self.tenant.id, position),
+        ).fetchone()
+        return BEGINNING if row is None else row[0]
+
     def models(self) -> Mapping[str, Model]:
         rows = self._conn.execute(
             "SELECT g.projection, g.generation, g.fold, c.position FROM generations g"
@@ -180,17 +193,6 @@ class Database:
             name: Model(name, generation, fold, self.head.position if name in INLINE else position)
             for name, generation, fold, position in rows
         }
-
-    def rows(self, table: str) -> Iterator[Mapping[str, Any]]:
-        known = TABLES[table]
-        model = self.models()[known.projection]
-        statement = sql.SQL(
-            "SELECT to_jsonb(t) - 'tenant_id' - 'generation' FROM {} t"
-            " WHERE tenant_id = %s AND generation = %s ORDER BY {}"
-        ).format(sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, known.key)))
-        for page in self._pages(statement, (self.tenant.id, model.generation)):
-            for (row,) in page:
-                yield row
 
     def owned(self, table: Table) -> Iterator[tuple[UUID | None, int, str]]:
         """Yield the live rows of a table in the order of the streams that they follow from: that

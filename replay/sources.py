@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
 
 from projections.folding import Stored
+from projections.tables import Table
 
 __all__ = [
     "BatchRow",
@@ -16,8 +18,12 @@ __all__ = [
     "Reach",
     "Source",
     "Stored",
+    "Table",
     "TenantRow",
 ]
+
+BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+"""When nothing was known yet."""
 
 PAGE: Final = 2_000
 """Events read at once: what flat memory is made of."""
@@ -78,12 +84,19 @@ class Model(NamedTuple):
     position: int
 
 
+def silent(_: int) -> None:
+    """Tell nobody."""
+
+
 class Source(Protocol):
     """One tenant's log at one moment, and its read models where they are at hand.
 
     Everything read from one source agrees. Events come in pages of at most `PAGE`, so that memory
     stays flat; `last` stands for the source's own last position where it is None.
     """
+
+    tell: Callable[[int], None]
+    """Called with the number of events of each page that is given: for who shows progress."""
 
     @property
     def tenant(self) -> TenantRow: ...
@@ -130,13 +143,21 @@ class Source(Protocol):
         """Return the last position recorded at or before an instant, 0 where there is none."""
         ...
 
+    def recorded_at(self, position: int) -> datetime:
+        """Return when a position was recorded; before the first one it is the beginning of time."""
+        ...
+
     def models(self) -> Mapping[str, Model]:
         """Return the read models at hand by name; a bundle may have none."""
         ...
 
-    def rows(self, table: str) -> Iterator[Mapping[str, Any]]:
-        """Yield the rows of a table (`projections.tables`) in the order of its key, as the database
-        writes them as JSON, without tenant and generation. Raises `KeyError` where the
-        source does not have the model.
+    def quarantined(self) -> Mapping[str, int]:
+        """Return the streams in quarantine, and from which position on."""
+        ...
+
+    def owned(self, table: Table) -> Iterator[tuple[UUID | None, int, str]]:
+        """Yield the live rows of a table in the order of the streams that they follow from: that
+        stream, the position of a row that stands for an event (else 0), the row as JSON. Raises
+        `KeyError` where the source does not have the model.
         """
         ...

@@ -1,0 +1,180 @@
+"""`counterseal-audit as-of`: the rows of a read model as they stood at a past moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import typer
+
+from replay.cli_errors import Usage
+from replay.cli_places import (
+    OWN,
+    BundleFile,
+    DatabaseUrl,
+    TenantName,
+    instant_of,
+    opened,
+    place_of,
+    say,
+    stream_of,
+)
+from replay.cli_progress import shown
+from replay.cli_shown import FINDINGS, FINE, Json, aside, document, instant, table
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "grants": ("number", "status", "grantee", "kind", "starts_at", "ends_at", "version"),
+    "customers": ("number", "status", "title", "form", "confirmed_until", "grade", "version"),
+    "staff": ("number", "status", "level", "roles", "person", "version"),
+    "policies": ("kind", "status", "newest", "versions", "version"),
+    "permissions": (
+        "number",
+        "grantee",
+        "actions",
+        "scope",
+        "valid_from",
+        "valid_to",
+        "known_from",
+    ),
+    "tasks": ("kind", "about", "party", "since", "lapses_at"),
+    "cases": ("number", "kind", "grantee", "opened_at", "closed_at", "checks", "approvals"),
+    "effects": ("number", "item", "kind", "starts_at", "ends_at"),
+    "history": ("position", "at", "type", "actor", "reason"),
+}
+"""Table -> the columns that people are shown; JSON has them all."""
+
+LIMIT: Final = 50
+"""Rows where nothing is said."""
+
+
+def as_of(
+    *,
+    bundle: BundleFile = None,
+    database_url: DatabaseUrl = None,
+    tenant: TenantName = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL")] = None,
+    grant: Annotated[str | None, typer.Option("--grant", metavar="NUMBER")] = None,
+    customer: Annotated[str | None, typer.Option("--customer", metavar="NUMBER")] = None,
+    staff: Annotated[str | None, typer.Option("--staff", metavar="NUMBER")] = None,
+    stream: Annotated[str | None, typer.Option("--stream", metavar="ID")] = None,
+    known: Annotated[str | None, typer.Option("--known", metavar="POSITION|INSTANT")] = None,
+    valid: Annotated[str | None, typer.Option("--valid", metavar="INSTANT")] = None,
+    happened: Annotated[str | None, typer.Option("--happened", metavar="INSTANT")] = None,
+    status: Annotated[str | None, typer.Option("--status", metavar="STATUS")] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=0)] = LIMIT,
+    as_json: Json = False,
+) -> int:
+    """Show rows as they stood, folded from the events alone."""
+    from projections.store import Quarantine
+    from projections.tables import TABLES
+    from replay.as_of import in_force, moment, rows
+
+    name = model or _model_of(grant, customer, staff, stream)
+    if name not in TABLES:
+        raise Usage("model.unknown", name=name, known=list(TABLES))
+    asked = place_of(known), instant_of(valid), instant_of(happened)
+    faults: list[Quarantine] = []
+    found: list[dict[str, Any]] = []
+    with opened(bundle, database_url, tenant) as source:
+        at = moment(source, *asked)
+        only = stream_of(source, grant=grant, customer=customer, staff=staff, stream=stream)
+        total = at.position - source.reach.first + 1
+        number = 0
+        with shown(source, say("as_of.reading", tenant=source.tenant.name), total):
+            streams = None if only is None else [only]
+            for row in rows(source, at, name, streams, faults):
+                if asked[1] is not None and not in_force(row, at.valid):
+                    continue
+                if status is not None and row.get("status") != status:
+                    continue
+                number += 1
+                if not limit or len(found) < limit:
+                    found.append(row)
+        whose = source.tenant.name
+    if as_json:
+        document(
+            {
+                "tenant": whose,
+                **at._asdict(),
+                "model": name,
+                "total": number,
+                "items": found,
+                "faults": [one._asdict() for one in faults],
+            }
+        )
+    else:
+        _table(name, found)
+        aside(
+            say(
+                "as_of.shown",
+                shown=len(found),
+                number=number,
+                position=at.position,
+                recorded_at=instant(at.recorded_at),
+                valid=instant(at.valid),
+            )
+        )
+        if at.happened is not None:
+            aside(say("as_of.happened", happened=instant(at.happened)))
+        for one in faults:
+            aside(say("as_of.fault", stream=one.stream_id, position=one.position, code=one.code))
+    return FINDINGS if faults else FINE
+
+
+def _model_of(
+    grant: str | None, customer: str | None, staff: str | None, stream: str | None
+) -> str:
+    said = (("grants", grant), ("customers", customer), ("staff", staff))
+    for name, value in said:
+        if value is not None:
+            return name
+    if stream is not None:
+        raise Usage("model.needed")
+    return "grants"
+
+
+def _table(name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    from projections.tables import TABLES
+
+    known = TABLES[name].columns
+    columns = COLUMNS.get(name) or tuple(known)
+    instants = {column for column in columns if known[column] == "timestamptz"}
+    headings = [OWN.word("columns", column) for column in columns]
+    table(
+        headings,
+        [
+            [
+                _instant(row.get(column)) if column in instants else _cell(column, row.get(column))
+                for column in columns
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _instant(value: str | None) -> str:
+    """An instant as people read it; what has no beginning or no end shows as nothing."""
+    if value is None or value.endswith("infinity"):
+        return ""
+    return instant(datetime.fromisoformat(value))
+
+
+def _cell(column: str, value: Any) -> object:
+    match value:
+        case None:
+            return ""
+        case str() if column == "status":
+            return OWN.word("statuses", value)
+        case list():
+            return ", ".join(_cell_of_list(one) for one in value)
+        case dict():
+            return "; ".join(f"{name}: {_cell(name, one)}" for name, one in value.items())
+        case _:
+            return value
+
+
+def _cell_of_list(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value.get('number', '')} {OWN.word('statuses', str(value.get('status', '')))}"
+    return str(value)
