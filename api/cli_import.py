@@ -1,10 +1,8 @@
-"""The command that imports history: `counterseal import FILE --mapping MAPPING.toml`."""
+"""The command that imports: a log of steps by `--mapping MAPPING.toml`, or a `--register`."""
 
 from __future__ import annotations
 
 import csv
-import json
-import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from api.cli_errors import Usage
 from api.cli_help import Command
+from api.cli_importing import progress, quiet, unusable
 from api.cli_places import Places, tenant_of
-from api.cli_shown import FINDINGS, FINE, USAGE, Json, aside, document, line
+from api.cli_register import HOME_ZONE, Order, import_register
+from api.cli_shown import FINDINGS, FINE, Json, aside, document, line
 from api.cli_texts import spoken
 
 if TYPE_CHECKING:
     from api.importing.faults import Fault
     from api.importing.report import Report
-    from domain.errors import Refused
 
 INTERRUPTED: Final = 130
 """Ended by Ctrl-C, as shells say it."""
@@ -34,23 +34,53 @@ def register(app: typer.Typer) -> None:
 def import_table(
     file: Annotated[Path, typer.Argument(metavar="FILE")],
     *,
-    mapping: Annotated[Path, typer.Option("--mapping", metavar="MAPPING.toml")],
+    mapping: Annotated[Path | None, typer.Option("--mapping", metavar="MAPPING.toml")] = None,
+    as_register: Annotated[bool, typer.Option("--register")] = False,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="TENANT")] = None,
+    policy: Annotated[str | None, typer.Option("--policy", metavar="KIND")] = None,
+    actions: Annotated[str, typer.Option("--actions", metavar="ACTION,...")] = "",
+    zone: Annotated[str, typer.Option("--zone", metavar="ZONE")] = HOME_ZONE,
+    sheet: Annotated[str | None, typer.Option("--sheet", metavar="SHEET")] = None,
+    all_or_nothing: Annotated[bool, typer.Option("--all-or-nothing")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run")] = False,
-    refused: Annotated[Path | None, typer.Option("--refused", metavar="REFUSED.csv")] = None,
+    refused: Annotated[
+        Path | None, typer.Option("--refused", "--faults", metavar="FAULTS.csv")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Import what people did before the ledger existed, and tell what became of every row."""
+    if as_register == (mapping is not None):
+        raise Usage("importing.which")
+    if as_register and policy is None:
+        raise Usage("importing.policy")
     from api.importing.faults import Unusable
     from api.importing.words import word
 
     try:
-        report = _imported(file, mapping, tenant, refused, dry_run=dry_run)
+        if mapping is None:
+            order = Order(
+                policy or "", actions, zone, sheet, all_or_nothing=all_or_nothing, dry_run=dry_run
+            )
+            return import_register(file, tenant, order, refused, as_json=as_json)
+        return _import_steps(file, mapping, tenant, refused, dry_run=dry_run, as_json=as_json)
     except Unusable as fault:
-        return _unusable(fault, as_json=as_json)
+        return unusable(fault, as_json=as_json)
     except KeyboardInterrupt:
         aside(word("interrupted", spoken()))
         return INTERRUPTED
+
+
+def _import_steps(
+    file: Path,
+    mapping: Path,
+    tenant: str | None,
+    refused: Path | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Import a log of steps by a mapping, and show the report."""
+    report = _imported(file, mapping, tenant, refused, dry_run=dry_run)
     if as_json:
         document(report.document())
     else:
@@ -78,7 +108,7 @@ def _imported(
         except OSError as fault:
             raise Unusable("import.refused_unwritable", fault=fault.strerror) from fault
         services = stack.enter_context(places.services())
-        tell = stack.enter_context(_progress())
+        tell = stack.enter_context(progress(("read", "write")))
         try:
             return run_import(
                 services.ledgers,
@@ -101,7 +131,7 @@ def _listed(path: Path | None) -> Generator[Callable[[Fault], None]]:
     from api.importing.words import word
 
     if path is None:
-        yield _quiet
+        yield quiet
         return
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
@@ -112,44 +142,3 @@ def _listed(path: Path | None) -> Generator[Callable[[Fault], None]]:
             writer.writerow((fault.line, fault.column, fault.code, reason, fault.case or ""))
 
         yield write
-
-
-def _quiet(*_: object) -> None:
-    """Show nothing."""
-
-
-@contextmanager
-def _progress() -> Generator[Callable[[str, int, int], None]]:
-    """Give what shows progress: a bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield _quiet
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from api.importing.words import word
-
-    with Progress(console=Console(stderr=True), transient=True) as shown:
-        tasks = {
-            phase: shown.add_task(word(f"phase.{phase}", spoken()), start=False, total=None)
-            for phase in ("read", "write")
-        }
-
-        def tell(phase: str, done: int, total: int) -> None:
-            shown.start_task(tasks[phase])
-            shown.update(tasks[phase], completed=done, total=total)
-
-        yield tell
-
-
-def _unusable(fault: Refused, *, as_json: bool) -> int:
-    """Say why nothing was imported: the file or the mapping as a whole cannot be used."""
-    from api.importing.words import word
-
-    sentence = word(fault.code, spoken(), **fault.params)
-    if as_json:
-        told = {"code": fault.code, "detail": sentence, "exit": USAGE}
-        aside(json.dumps(told, ensure_ascii=False))
-    else:
-        aside(f"counterseal: {fault.code}: {sentence}")
-    return USAGE

@@ -213,8 +213,10 @@ class _Text:
         return _Line(self._number, data)
 
 
-def _workbook(file: BinaryIO, path: Path, shape: FileShape) -> Table:
-    """Return the table of a sheet (xlsx, xlsb, xls, ods)."""
+def open_sheet(file: BinaryIO, path: Path, wanted: str | None) -> python_calamine.CalamineSheet:
+    """Return a sheet of a workbook (xlsx, xlsb, xls, ods), the first one where none is wanted.
+
+    Raises `Unusable`: `import.not_a_table`, `import.workbook_too_large`, `import.sheet_missing`."""
     size = path.stat().st_size
     try:
         if zipfile.is_zipfile(path):
@@ -225,12 +227,17 @@ def _workbook(file: BinaryIO, path: Path, shape: FileShape) -> Table:
         if size > MAX_WORKBOOK_BYTES:
             raise Unusable("import.workbook_too_large", limit=MAX_WORKBOOK_BYTES)
         book = python_calamine.CalamineWorkbook.from_filelike(file)
-        name = shape.sheet or book.sheet_names[0]
+        name = wanted or book.sheet_names[0]
         if name not in book.sheet_names:
             raise Unusable("import.sheet_missing", sheet=name, found=tuple(book.sheet_names))
-        sheet = book.get_sheet_by_name(name)
+        return book.get_sheet_by_name(name)
     except (python_calamine.CalamineError, zipfile.BadZipFile, OSError, IndexError) as fault:
         raise Unusable("import.not_a_table", line=1) from fault
+
+
+def _workbook(file: BinaryIO, path: Path, shape: FileShape) -> Table:
+    """Return the table of a sheet (xlsx, xlsb, xls, ods)."""
+    sheet = open_sheet(file, path, shape.sheet)
     rows: Iterator[tuple[int, Sequence[object]]] = enumerate(sheet.iter_rows(), 1)
     for _, cells in rows:
         header = [_text(cell) for cell in cells]

@@ -159,8 +159,7 @@ def lines(report: Report, language: Language) -> Iterator[str]:
     """Yield the report as lines of a table."""
 
     def say(label: str, count: int, depth: int = 0) -> str:
-        text = "  " * depth + word(label, language)
-        return text + " " * max(1, 40 - _width(text)) + f"{count:>9,}"
+        return aligned(word(label, language), count, depth)
 
     yield word("report.dry" if report.dry_run else "report.done", language)
     for label, tally in (("cases", report.cases), ("steps", report.rows)):
@@ -187,13 +186,13 @@ def lines(report: Report, language: Language) -> Iterator[str]:
 def _irregular(report: Report, language: Language) -> Iterator[str]:
     for one in report.irregular_cases:
         yield "  " + word("irregular.case", language, **msgspec.structs.asdict(one))
-    yield from _more(report.irregular - len(report.irregular_cases), language)
+    yield from more(report.irregular - len(report.irregular_cases), language)
 
 
 def _refused(report: Report, language: Language) -> Iterator[str]:
     for fault in report.refused_rows:
         yield "  " + fault_line(fault, language)
-    yield from _more(report.refused - len(report.refused_rows), language)
+    yield from more(report.refused - len(report.refused_rows), language)
 
 
 def fault_line(fault: Fault, language: Language) -> str:
@@ -204,7 +203,14 @@ def fault_line(fault: Fault, language: Language) -> str:
     )
 
 
-def _more(count: int, language: Language) -> Iterator[str]:
+def aligned(label: str, count: int, depth: int = 0) -> str:
+    """Return a line of a report's table: what is counted, and the number to the right."""
+    text = "  " * depth + label
+    return text + " " * max(1, 40 - _width(text)) + f"{count:>9,}"
+
+
+def more(count: int, language: Language) -> Iterator[str]:
+    """Yield that so many more are not listed, where there are."""
     if count > 0:
         yield "  " + word("more", language, count=count)
 

@@ -19,12 +19,11 @@ from api.importing.intake import Intake
 from api.importing.mapping import Mapping
 from api.importing.reading import Progress, open_table
 from api.importing.report import Counting, Report
-from api.importing.site import KeyedHashes, Site
+from api.importing.site import KeyedHashes, Site, Texts
 from api.importing.spool import Case, Spool
 from domain.commands.imports import Facts
 from domain.errors import Refused
 from domain.ledger import Ledgers, Outcome
-from domain.sealing import Sealer
 from domain.values import Instant
 from domain.view import Claim
 
@@ -56,7 +55,7 @@ _PRESENT: Final = Outcome("repeated", (), 0, 0, None, False, 0.0)
 def run_import(
     ledgers: Ledgers,
     hashes: KeyedHashes,
-    sealer: Sealer,
+    sealer: Texts,
     tenant: str,
     path: Path,
     mapping: Mapping,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any, Final, LiteralString, Protocol
+from typing import Any, Final, LiteralString, NamedTuple, Protocol
 
 from psycopg.rows import tuple_row
 
 from api.ids import new_id
 from api.importing.naming import Namer
+from domain.codec import decode
 from domain.commands.imports import IMPORTER, Facts, RecordImported
+from domain.customers import Customer
+from domain.events.exclusion import Reservation
 from domain.ledger import Ledgers, Outcome, Submission
-from domain.sealing import Context, Sealed, Sealer
+from domain.sealing import Context, Opener, Sealed, Sealer, Unopenable
 from domain.values import Instant
 
 CALLER: Final = "import"
@@ -28,6 +31,19 @@ class KeyedHashes(Protocol):
         ...
 
 
+class Texts(Sealer, Opener, Protocol):
+    """What is needed of `api.keys.FieldSealer`."""
+
+
+class Held(NamedTuple):
+    """What a customer may do by a grant: its id and number, the scope and the time."""
+
+    customer: str
+    grant_id: str
+    number: str
+    taken: Reservation
+
+
 class Site:
     """One tenant's ledger for one import; `at` only where the tenant's clock is given."""
 
@@ -35,7 +51,7 @@ class Site:
         self,
         ledgers: Ledgers,
         hashes: KeyedHashes,
-        sealer: Sealer,
+        sealer: Texts,
         tenant: str,
         source: str,
         *,
@@ -54,9 +70,17 @@ class Site:
         """Return the keyed hash under which a value is claimed."""
         return self._hashes.keyed_hash(self.tenant, kind, value)
 
-    def seal(self, person: str, text: str, command_id: str, field: str) -> Sealed:
-        """Return a text about a person, sealed for a field of an event on their stream."""
-        return self._sealer.seal(person, text, Context(self.tenant, person, command_id, field))
+    def seal(
+        self, person: str, text: str, command_id: str, field: str, stream_id: str | None = None
+    ) -> Sealed:
+        """Return a text about a person, sealed for a field of an event on a stream, else their
+        own."""
+        place = Context(self.tenant, stream_id or person, command_id, field)
+        return self._sealer.seal(person, text, place)
+
+    def make_key(self, person: str) -> None:
+        """Make the key that texts about a person are sealed under, where they have none."""
+        self._sealer.seal(person, "", Context(self.tenant, person, "", ""))
 
     def submit(
         self,
@@ -116,6 +140,47 @@ class Site:
             (self.tenant, CALLER, list(keys)),
         )
         return {key: bytes(fingerprint) for key, fingerprint in rows}
+
+    def held(
+        self, grantees: Sequence[str], kind: str, actions: Sequence[str], after: Instant
+    ) -> list[Held]:
+        """Return what customers (`customer:<id>`) may do after an instant by grants of a kind."""
+        rows = self._ask(
+            "SELECT grantee, grant_id::text, number, scope, valid_from,"
+            " nullif(valid_to, 'infinity') FROM permissions"
+            " WHERE tenant_id = %s AND generation = (SELECT g.generation FROM generations g"
+            "  WHERE g.tenant_id = current_tenant() AND g.projection = 'permissions' AND g.live)"
+            " AND grantee = ANY(%s) AND kind = %s AND known_to IS NULL AND valid_to > %s"
+            " AND actions && %s ORDER BY grantee, grant_id, terms_number, valid_from",
+            (self.tenant, list(grantees), kind, after, list(actions)),
+        )
+        return [
+            Held(
+                grantee.partition(":")[2],
+                grant_id,
+                number,
+                Reservation(
+                    {name: tuple(some) for name, some in scope.items()}, valid_from, valid_to
+                ),
+            )
+            for grantee, grant_id, number, scope, valid_from, valid_to in rows
+        ]
+
+    def titled(self, customer_id: str, customer: Customer) -> str | None:
+        """Return the name of a customer, opened where it is a person's; None where it does not
+        open."""
+        sealed = customer.full_name
+        if sealed is None:
+            return customer.title
+        for row in self.ledgers.ledger(self.tenant).records.read_streams([(customer_id, 0)]):
+            event = decode(row.type, row.data)
+            if getattr(event, "full_name", None) == sealed:
+                place = Context(self.tenant, customer_id, str(row.command_id), "full_name")
+                try:
+                    return self._sealer.open(sealed, place)
+                except Unopenable:
+                    return None
+        return None
 
     def _ask(self, statement: LiteralString, params: Sequence[object]) -> list[tuple[Any, ...]]:
         with self.ledgers.pool.connection() as connection, connection.transaction():

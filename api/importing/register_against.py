@@ -1,0 +1,218 @@
+"""What the rows of a register have against the ledger: names, numbers, rights that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from api.importing.instants import instant
+from api.importing.register_columns import IDENTITY, NAME, NUMBER, USCC, Column, compared
+from api.importing.register_faults import WHOLE_ROW, Problem
+from api.importing.register_overlaps import Taken
+from api.importing.register_plan import Plan
+from api.importing.register_repeats import reservation, told
+from api.importing.register_spool import Entry, RegisterSpool
+from api.importing.running import GRANT_NUMBER
+from api.importing.site import Site
+from api.normal_forms import normal_form
+from domain import exclusions
+from domain.commands.customers import IDENTITY_CLAIM, USCC_CLAIM
+from domain.customers import Customer, status_at
+from domain.exclusions import exclusion_stream
+from domain.view import MAX_MERGE_STEPS
+
+CLAIMS: Final = {"organization": USCC_CLAIM, "person": IDENTITY_CLAIM}
+"""Form of a customer -> the claim by which it is found."""
+
+
+class Known(NamedTuple):
+    """A customer that the ledger has: under which id its rights are, and its state."""
+
+    id: str
+    customer: Customer
+
+
+class Against:
+    """Holds rows against the ledger, some at a time: refuses, marks as present, finds customers.
+
+    What is told here was so when it was looked at; what must never be, the append refuses."""
+
+    def __init__(self, site: Site, plan: Plan, spool: RegisterSpool) -> None:
+        self._site = site
+        self._plan = plan
+        self._spool = spool
+        self._taken: Taken[str] | None = None
+
+    def chunk(self, entries: Sequence[Entry]) -> None:
+        """Look at some rows; the spool knows afterwards what became of them."""
+        named = [e for e in entries if whole(e) or e.number is not None]
+        keys = {e.row: self._site.namer.key(key_of(e, self._plan)) for e in named}
+        known = self._site.known(list(keys.values()))
+        written = {row: known[key] for row, key in keys.items() if key in known}
+        present = self._present(entries, written)
+        rest = [entry for entry in entries if entry.row not in present]
+        self._numbers([entry for entry in rest if entry.row not in written])
+        self._rights(rest, self._customers(rest))
+
+    def _present(self, entries: Sequence[Entry], written: Mapping[int, bytes]) -> set[int]:
+        """Mark the rows that an earlier run wrote; one that says something else now is refused."""
+        found: set[int] = set()
+        for entry in entries:
+            said = written.get(entry.row)
+            if said is None or entry.state != "sound":
+                continue
+            found.add(entry.row)
+            if said == fingerprint_of(entry, self._plan, self._site):
+                self._spool.run("UPDATE rows SET state = 'present' WHERE row = ?", entry.row)
+            else:
+                self._refuse(entry, None, "register.row_changed")
+        return found
+
+    def _numbers(self, entries: Sequence[Entry]) -> None:
+        hashes = {e.row: self._site.hash(GRANT_NUMBER, e.number) for e in entries if e.number}
+        taken = self._site.claimed(GRANT_NUMBER, list(hashes.values()))
+        for entry in entries:
+            if hashes.get(entry.row, b"") in taken:
+                self._refuse(entry, NUMBER, "register.number_taken")
+
+    def _customers(self, entries: Sequence[Entry]) -> dict[str, Known]:
+        """Return the customers that the ledger has, by what identifies them; refuse rows that
+        call one by another name, or whose customer does not stand."""
+        found: dict[str, Known] = {}
+        for form, kind in CLAIMS.items():
+            idents = {e.ident for e in entries if e.ident is not None and e.form == form}
+            hashes = {ident: self._site.hash(kind, ident) for ident in idents}
+            streams = self._site.claimed(kind, list(hashes.values()))
+            for ident, keyed_hash in hashes.items():
+                known = settled_customer(self._site, streams.get(keyed_hash))
+                if known is not None:
+                    found[ident] = known
+        names = {ident: self._site.titled(*known) for ident, known in found.items()}
+        for entry in entries:
+            known = found.get(entry.ident or "")
+            if known is None:
+                continue
+            name = names[entry.ident or ""]
+            if name is not None and entry.compared not in (None, compared(name)):
+                shown = name if entry.form == "organization" else "…"
+                self._refuse(entry, NAME, "register.name_in_ledger", name=shown)
+            status = status_at(known.customer, self._plan.now)
+            if status != "confirmed":
+                column = USCC if entry.form == "organization" else IDENTITY
+                self._refuse(entry, column, f"register.customer_{status}")
+        return found
+
+    def _rights(self, entries: Sequence[Entry], known: dict[str, Known]) -> None:
+        """Refuse rows that give what is given already: to this customer, or, of an exclusive kind,
+        to anyone."""
+        plan = self._plan
+        readable = [e for e in entries if whole(e) and not self._repeats(e)]
+        ids = {known[e.ident or ""].id for e in readable if e.ident in known}
+        refs = [f"customer:{one}" for one in sorted(ids)]
+        held: dict[str, Taken[tuple[str, str]]] = {}
+        for one in self._site.held(refs, plan.body.kind, plan.actions, plan.now) if refs else ():
+            taken = held.setdefault(one.customer, Taken(plan.pivot))
+            taken.add((one.grant_id, one.number), one.taken)
+        for entry in readable:
+            own, wanted = self._own(entry), reservation(entry)
+            customer = known.get(entry.ident or "")
+            mine = None if customer is None else held.get(customer.id)
+            for met in () if mine is None else mine.meeting(wanted):
+                grant_id, number = met.holder
+                if grant_id != own:
+                    params = {"number": number, **told(met.shared, plan.zone)}
+                    self._refuse_scope(entry, "register.same_in_ledger", params)
+                    break
+            else:
+                self._exclusive(entry, own)
+
+    def _exclusive(self, entry: Entry, own: str) -> None:
+        if not self._plan.body.exclusive:
+            return
+        site, wanted = self._site, reservation(entry)
+        for met in self._reserved().meeting(wanted):
+            if met.holder == own:
+                continue
+            other = site.ledgers.load(site.tenant, "grant", met.holder).state
+            for taken in exclusions.reservations(other, self._plan.now):
+                shared = exclusions.conflict(taken, wanted)
+                if shared is not None:
+                    params = {"number": other.number, **told(shared, self._plan.zone)}
+                    self._refuse_scope(entry, "register.exclusive_in_ledger", params)
+                    return
+
+    def _reserved(self) -> Taken[str]:
+        """Return what the kind's grants took at the most, read once."""
+        if self._taken is None:
+            self._taken = Taken(self._plan.pivot)
+            stream = exclusion_stream(self._plan.policy.policy)
+            state = self._site.ledgers.load(self._site.tenant, "exclusion", stream).state
+            for grant_id, took in exclusions.taken(state).items():
+                for one in took:
+                    self._taken.add(grant_id, one)
+        return self._taken
+
+    def _repeats(self, entry: Entry) -> bool:
+        """Tell whether the register itself has this right before: once told is enough."""
+        codes = "('register.same_twice', 'register.exclusive_twice')"
+        said = f"SELECT count(*) FROM problems WHERE row = ? AND code IN {codes}"
+        return entry.state == "refused" and bool(self._spool.one(said, entry.row))
+
+    def _own(self, entry: Entry) -> str:
+        return grant_id_of(entry, self._plan, self._site) if whole(entry) else ""
+
+    def _refuse_scope(self, entry: Entry, code: str, params: dict[str, Any]) -> None:
+        self._spool.refuse(Problem(entry.row, self._plan.scope_place, code, params))
+
+    def _refuse(self, entry: Entry, column: Column | None, code: str, **params: Any) -> None:
+        place = WHOLE_ROW if column is None else self._plan.place(column)
+        self._spool.refuse(Problem(entry.row, place, code, params))
+
+
+def settled_customer(site: Site, stream: str | None) -> Known | None:
+    """Return a customer, or the one it was merged into; None where there is none."""
+    for _ in range(MAX_MERGE_STEPS):
+        if stream is None:
+            return None
+        customer: Customer | None = site.ledgers.load(site.tenant, "customer", stream).state
+        if customer is None:
+            return None
+        if customer.merged_into is None:
+            return Known(stream, customer)
+        stream = customer.merged_into
+    return None
+
+
+def whole(entry: Entry) -> bool:
+    """Tell whether of a row everything could be read that a grant is made of."""
+    read = (entry.ident, entry.scope, entry.starts, entry.ends)
+    return all(one is not None for one in read)
+
+
+def key_of(entry: Entry, plan: Plan) -> str:
+    """Return what a row is called for good: by its number, else by all that it grants."""
+    return "/".join(_called(entry, plan))
+
+
+def _called(entry: Entry, plan: Plan) -> Iterator[str]:
+    yield from ("register", plan.body.kind)
+    if entry.number is not None:
+        yield from ("number", normal_form(GRANT_NUMBER, entry.number))
+    else:
+        yield from ("row", *_granted(entry, plan))
+
+
+def _granted(entry: Entry, plan: Plan) -> Iterator[str]:
+    yield from (str(entry.ident), ",".join(plan.actions), str(entry.scope))
+    yield from (str(entry.starts), str(entry.ends))
+
+
+def fingerprint_of(entry: Entry, plan: Plan, site: Site) -> bytes:
+    """Return what tells whether a row says the same as when it was imported."""
+    name = (str(entry.compared), entry.contact, entry.phone)
+    return site.namer.said(key_of(entry, plan), *_granted(entry, plan), *name)
+
+
+def grant_id_of(entry: Entry, plan: Plan, site: Site) -> str:
+    """Return the id of the grant that a row becomes."""
+    return site.namer.id(instant(entry.starts or 0), "grant", key_of(entry, plan))
