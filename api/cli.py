@@ -61,9 +61,10 @@ def command_line() -> typer.Typer:
     cli_history.register(app)
     cli_doctor.register(app)
     if find_spec("api.cli_import") is not None:
-        from api import cli_import
+        from api import cli_import, cli_template
 
         cli_import.register(app)
+        cli_template.register(app)
     return app
 
 
