@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from api.problems import language_of, problem
 from api.routes import operations_table
 from api.routes.operations import Endpoint, Operation
 from api.routing import METHODS, Index
+from api.screens import doors as screens
 from api.settings import Settings
 from api.wiring import Services
 from domain.errors import Refused
@@ -46,9 +47,10 @@ def create_app(services: Services) -> Served:
         openapi_url=None,
         redirect_slashes=False,
         lifespan=_lifespan_of(services),
-        exception_handlers={HTTPException: _framework_fault},
+        exception_handlers={HTTPException: _fault_of(services)},
     )
     api.router.routes[:] = [_route(services, one) for one in operations]
+    api.router.routes += screens.routes(services)
     limits = Limits(
         services.settings.body_bytes,
         services.settings.deadline_seconds,
@@ -81,7 +83,20 @@ def _lifespan_of(services: Services) -> Callable[[FastAPI], AbstractAsyncContext
     return lifespan
 
 
-async def _framework_fault(request: Request, fault: Exception) -> Response:
+def _fault_of(services: Services) -> Callable[[Request, Any], Coroutine[Any, Any, Response]]:
+    """Return what answers where the framework refuses: a problem, or a page where a person asks."""
+
+    async def fault_of(request: Request, fault: Any) -> Response:
+        if isinstance(fault, HTTPException) and fault.status_code == 404:
+            page = screens.not_found(services, request, Refused("route.unknown"))
+            if page is not None:
+                return page
+        return _framework_fault(request, fault)
+
+    return fault_of
+
+
+def _framework_fault(request: Request, fault: Exception) -> Response:
     """What the framework refuses before any operation: no such path, not with this method."""
     status = fault.status_code if isinstance(fault, HTTPException) else 500
     headers: dict[str, str] = dict(getattr(fault, "headers", None) or {})

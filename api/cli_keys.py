@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from api.cli_help import Command, Group
 from api.cli_places import Places, exists, instant_of, party_of, tenant_of
 from api.cli_shown import FINDINGS, FINE, Json, aside, document, line, plain, table
 from api.cli_texts import say
+
+if TYPE_CHECKING:
+    from api.cli_places import Tenant
+    from domain.values import Party
 
 TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT")]
 
@@ -21,6 +25,7 @@ def register(app: typer.Typer) -> None:
     key.command("create", cls=Command)(key_create)
     key.command("list", cls=Command)(key_list)
     key.command("end", cls=Command)(key_end)
+    key.command("link", cls=Command)(key_link)
     app.add_typer(key, name="key", cls=Group)
 
 
@@ -35,23 +40,14 @@ def key_create(
 ) -> int:
     """Make a key; it is shown this once."""
     from api import identity
-    from api.ids import is_id
-    from domain.values import Party
 
     places, ends = Places(), instant_of(ends_at)
-    scopes = [one.strip() for given in scope for one in given.split(",") if one.strip()]
-    unknown = sorted(set(scopes) - identity.SCOPES)
-    if unknown or not scopes:
-        raise Usage("key.scope", unknown=unknown, known=sorted(identity.SCOPES))
-    with places.connection() as conn:
-        found = tenant_of(conn, tenant)
-        ref = party_of(places, conn, found.id, party)
-        if ref.startswith("customer:") and person is None:
-            raise Usage("key.person", party=party)
-        if person is not None and not (is_id(person) and exists(conn, found.id, "person", person)):
-            raise Usage("party.unknown", party=f"person:{person}")
+    scopes = _scopes(scope)
+    _require_scopes(scopes)
+    found, holder = _holder(places, tenant, party, person)
+    ref = holder.ref
     with places.keys() as keys, places.connection("migrator_database_url") as conn:
-        made = identity.create_key(conn, keys, found.id, Party(ref, person), scopes, ends)
+        made = identity.create_key(conn, keys, found.id, holder, scopes, ends)
     parts = identity.parse(made)
     if as_json:
         key_id = None if parts is None else parts.key_id
@@ -59,6 +55,98 @@ def key_create(
     else:
         line(made)
         aside(say("key.once", key_id="" if parts is None else parts.key_id, party=ref))
+    return FINE
+
+
+def _scopes(given: list[str]) -> list[str]:
+    return [one.strip() for some in given for one in some.split(",") if one.strip()]
+
+
+def _require_scopes(scopes: list[str]) -> None:
+    from api import identity
+
+    unknown = sorted(set(scopes) - identity.SCOPES)
+    if unknown or not scopes:
+        raise Usage("key.scope", unknown=unknown, known=sorted(identity.SCOPES))
+
+
+def _holder(
+    places: Places, tenant: str | None, party: str, person: str | None
+) -> tuple[Tenant, Party]:
+    """Return the tenant and whose key it is to be. Raises `Usage`."""
+    from api.ids import is_id
+    from domain.values import Party
+
+    with places.connection() as conn:
+        found = tenant_of(conn, tenant)
+        ref = party_of(places, conn, found.id, party)
+        if ref.startswith("customer:") and person is None:
+            raise Usage("key.person", party=party)
+        if person is not None and not (is_id(person) and exists(conn, found.id, "person", person)):
+            raise Usage("party.unknown", party=f"person:{person}")
+    return found, Party(ref, person)
+
+
+SCREENS = (
+    "evaluate",
+    "grants:read",
+    "grants:request",
+    "grants:verify",
+    "grants:approve",
+    "grants:sign",
+    "grants:supervise",
+    "customers",
+    "policies",
+    "me",
+)
+"""Scopes of a key made for a link, where none are named: what the screens use."""
+
+
+def key_link(
+    key: Annotated[str | None, typer.Argument(metavar="KEY_ID")] = None,
+    *,
+    party: Annotated[str | None, typer.Option("--party", metavar="PARTY")] = None,
+    scope: Annotated[list[str] | None, typer.Option("--scope", metavar="SCOPE")] = None,
+    person: Annotated[str | None, typer.Option("--person", metavar="ID")] = None,
+    minutes: Annotated[int, typer.Option("--minutes", metavar="N", min=1, max=1440)] = 15,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> int:
+    """Make a link that signs a person in on the screens, once."""
+    from datetime import UTC, datetime, timedelta
+
+    from api import identity
+    from api.ids import is_id
+    from api.screens.sessions import SESSION_SECONDS, create_link
+    from api.settings import read_settings
+
+    if (key is None) == (party is None):
+        raise Usage("key.link_whose")
+    places = Places()
+    if party is not None:
+        scopes = _scopes(scope or list(SCREENS))
+        _require_scopes(scopes)
+        found, holder = _holder(places, tenant, party, person)
+        # Nobody is shown the key itself; it ends when the longest session opened by the link does.
+        ends = datetime.now(UTC) + timedelta(minutes=minutes, seconds=SESSION_SECONDS)
+        with places.keys() as keys, places.connection("migrator_database_url") as conn:
+            made = identity.create_key(conn, keys, found.id, holder, scopes, ends)
+        key = made
+    parts = identity.parse(key or "")
+    key_id = key if parts is None else parts.key_id
+    if key_id is None or not is_id(key_id):
+        raise Usage("key.malformed", key=(key or "")[:8])
+    with places.connection("migrator_database_url") as conn, places.keys() as keys:
+        conn.execute("SET ROLE counterseal_owner")  # the list of tenants is the owner's
+        of = tenant_of(conn, tenant if parts is None else parts.tenant).id
+        conn.execute("RESET ROLE")
+        link = create_link(conn, keys, of, key_id, minutes * 60)
+    url = f"{read_settings().base_url}/sign-in?link={link}"
+    if as_json:
+        document({"url": url, "key_id": key_id, "tenant": of, "minutes": minutes})
+    else:
+        line(url)
+        aside(say("key.link_once", key_id=key_id, minutes=minutes))
     return FINE
 
 

@@ -131,9 +131,12 @@ class Gate:
                 return None
             if self._memory.untouched(parts.key_id):
                 asked.execute("SELECT touch_key(%s::uuid, %s::uuid)", (parts.tenant, parts.key_id))
-        party, works_here = self._party(parts.tenant, row)
-        scopes = frozenset(row.scopes)
-        return Caller(parts.tenant, parts.key_id, party, scopes, works_here), row.ends_at
+        return self.caller(parts.tenant, parts.key_id, row), row.ends_at
+
+    def caller(self, tenant: str, key_id: str, row: KeyRow) -> Caller:
+        """Return whoever holds a key that was proved. Blocks."""
+        party, works_here = self._party(tenant, row)
+        return Caller(tenant, key_id, party, frozenset(row.scopes), works_here)
 
     def _party(self, tenant: str, row: KeyRow) -> tuple[Party, bool]:
         """Return who it is, and whether they work here if they are staff.

@@ -145,7 +145,7 @@ class Doors:
             await _last(scope, exchange, refused)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the caller gets an answer
             # Its type and place only: a message may carry what a person wrote.
-            log.error("fault", fault=type(fault).__name__, at=_place(fault))
+            log.error("fault", fault=type(fault).__name__, at=place_of(fault))
             await _last(scope, exchange, Refused("server.fault"))
 
 
@@ -170,7 +170,8 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-def _place(fault: BaseException) -> str:
+def place_of(fault: BaseException) -> str:
+    """Return where a fault came up, as `module:line`; nothing of what it says."""
     trace = fault.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

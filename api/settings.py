@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.postgres import default_data_dir
+from api.screens.clock import SHANGHAI, zone_of
 
 DATABASE_URLS: Final = {
     "database_url": "DATABASE_URL",
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", validation_alias="COUNTERSEAL_HOST")
     port: int = Field(default=8470, ge=0, le=65535, validation_alias="COUNTERSEAL_PORT")
     public_url: str | None = Field(default=None, validation_alias="COUNTERSEAL_PUBLIC_URL")
+    zone: str = Field(default=SHANGHAI, validation_alias="COUNTERSEAL_ZONE")
     lang: str = Field(
         default="en",
         validation_alias=AliasChoices("COUNTERSEAL_LANG", "LC_ALL", "LC_MESSAGES", "LANG"),
@@ -84,6 +86,12 @@ class Settings(BaseSettings):
     requests_a_key: int = Field(default=256, ge=1, validation_alias="COUNTERSEAL_REQUESTS_A_KEY")
     connections: int = Field(default=1024, ge=1, validation_alias="COUNTERSEAL_CONNECTIONS")
     threads: int = Field(default=16, ge=1, validation_alias="COUNTERSEAL_THREADS")
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        zone_of(name)
+        return name
 
     @model_validator(mode="after")
     def _whole(self) -> Settings:

@@ -107,3 +107,6 @@ GRANT SELECT, UPDATE (used_at) ON sign_in_links TO counterseal_service;
 GRANT SELECT, INSERT, DELETE ON sign_in_links TO counterseal_migrator;
 GRANT EXECUTE ON FUNCTION find_session, touch_session, open_session, close_session, find_link, use_link
     TO counterseal_service;
+
+-- A grant's page shows what was passed on from it, whatever became of it since.
+CREATE INDEX grants_passed_on ON grants (tenant_id, generation, parent, grant_id) WHERE parent IS NOT NULL;

@@ -235,6 +235,7 @@ LISTS: dict[str, Callable[[Conn, str], queries.Page]] = {
     "grants in a state": lambda conn, t: queries.grants(conn, t, status="status1", limit=10),
     "grants of a kind": lambda conn, t: queries.grants(conn, t, kind="kind1", limit=10),
     "a grant by number": lambda conn, t: queries.grants(conn, t, number="G77", limit=10),
+    "grants passed on": lambda conn, t: queries.grants(conn, t, parent=party(1)[9:], limit=10),
     "customers": lambda conn, t: queries.customers(conn, t, limit=10),
     "customers behind": lambda conn, t: queries.customers(
         conn, t, after=["C9", party(9)[9:]], limit=10

@@ -1,0 +1,333 @@
+"""What a grant's page shows, made of the grant as its operation answers it and of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from api import rendering
+from api.rendering import Show
+from api.routes.reading import Told as Recorded
+from api.routes.reading import opener_for, told
+from api.screens import stages
+from api.screens.grants import row
+from api.screens.naming import LocalBook, book, ids_of, link_of, points_of
+from api.screens.visits import Visit
+from api.screens.work import needs
+from api.texts import Language, text
+from domain.events.policy import PolicyBody
+from domain.passing_on import MAX_CHAIN
+from domain.values import PolicyRef
+from projections import queries, worklists
+from projections.history_lines import Told, line, named_in
+from projections.unseen import masked
+
+CHILDREN: Final = 50
+"""Grants passed on that a page shows."""
+
+
+class Facts(NamedTuple):
+    """A grant as `grant.get` answers it: `now`, or of the past; `opens` where texts are shown."""
+
+    id: str
+    document: Mapping[str, Any]
+    position: int
+    now: bool
+    opens: bool
+
+
+class Shown:
+    """A grant, ready to be drawn. Its methods block."""
+
+    def __init__(self, visit: Visit, facts: Facts) -> None:
+        self.visit = visit
+        self.facts = facts
+        self.id = facts.id
+        self.state: Mapping[str, Any] = facts.document["state"]
+        self.version: int = facts.document["version"]
+        self.events: Sequence[dict[str, Any]] = ()
+        self.body: PolicyBody | None = None
+        self.names: LocalBook
+        self.waiting: list[dict[str, Any]] = []
+
+    @property
+    def grantee(self) -> str:
+        """The ref of whom it is given to; empty where imported history never said."""
+        return self.state.get("grantee") or ""
+
+    @property
+    def terms(self) -> Mapping[str, Any]:
+        """The terms asked for or agreed on last."""
+        return self.state["terms"]
+
+    def values(self, customer: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return what the template draws; `customer` is the grantee's state where it is seen."""
+        visit = self.visit
+        self._call = visit.desk.entered("grant.events", {"id": self.id})
+        recorded = [
+            one for one in told(self._call, self.id) if one.recorded.position <= self.facts.position
+        ]
+        chain = self._above()
+        self._name(recorded, chain)
+        self.body = self.body_of(self.state["policy"])
+        self.events = [self._event(one) for one in recorded]
+        if self.facts.now:
+            ledgers = visit.services.ledgers
+            ledger, at = ledgers.ledger(visit.tenant), ledgers.now(visit.tenant)
+            self.waiting = worklists.of_record(ledger, at, "grant", self.id)
+        return {
+            "id": self.id,
+            "version": self.version,
+            "state": self.state,
+            "status": self.state["status"],
+            "grantee": self.names.party(self.grantee) if self.grantee else "",
+            "grantee_link": self._grantee_link(),
+            "customer": customer,
+            "kind": self._kind(self.state["policy"], self.terms),
+            "terms": self._all_terms(),
+            "stages": self._stages(customer),
+            "events": list(reversed(self.events)),
+            "waiting": [self._wait(one) for one in self.waiting],
+            "approvals": self._approvals(),
+            "checks": [self._check(one) for one in self.state.get("checks", ())],
+            "holds": [one for one in self.state.get("holds", ()) if one.get("until") is None],
+            "case": self._case(),
+            "revocation": self.state.get("revocation"),
+            "above": [self._link(*one) for one in chain],
+            "below": self._below(),
+            "agreement": self.facts.document.get("agreement"),
+        }
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def _name(self, recorded: list[Recorded], chain: list[tuple[str, Any]]) -> None:
+        ids, points = named_in(line_of(one) for one in recorded)
+        scopes = [self.terms["scope"], *(one["terms"]["scope"] for one in self._effects())]
+        if (case := self.state.get("open_case")) is not None:
+            scopes.append(case["terms"]["scope"])
+        refs = [self.grantee, self.id, *(one.grantee for _, one in chain)]
+        persons = [one["persons"] for one in self.state.get("checks", ())]
+        persons += [one["persons"] for one in self.state.get("approvals", ())]
+        people = {person for some in persons for person in some}
+        self.names = book(
+            self.visit,
+            ids | ids_of(refs) | people | {one for one, _ in chain},
+            points | points_of(scopes),
+        )
+
+    def body_of(self, policy: Mapping[str, Any]) -> PolicyBody | None:
+        """Return what a version of a policy says."""
+        ledgers = self.visit.services.ledgers
+        found = ledgers.load(self.visit.tenant, "policy", policy["policy"]).state
+        version = None if found is None else found.versions.get(policy["version"])
+        return None if version is None else version.body
+
+    def _grantee_link(self) -> str | None:
+        return link_of(self.grantee) if self.visit.desk.may("customer.get") else None
+
+    def _kind(self, policy: Mapping[str, Any], terms: Mapping[str, Any]) -> str:
+        body = self.body_of(policy)
+        name = terms["kind"] if body is None else self.names.names(body.names)
+        return self.visit.words.say("grant.under", name=name, version=policy["version"])
+
+    # --- terms ------------------------------------------------------------------------------------
+
+    def _effects(self) -> Sequence[Mapping[str, Any]]:
+        return self.state.get("effects", ())
+
+    def _all_terms(self) -> list[dict[str, Any]]:
+        """Every version of the terms agreed on, the newest first; before any, those asked for."""
+        agreed = [
+            self._terms(one["terms"], one["policy"], one["starts_at"], one.get("ends_at"))
+            for one in reversed(self._effects())
+        ]
+        return agreed or [self._asked(self.terms, self.state["policy"])]
+
+    def _asked(self, terms: Mapping[str, Any], policy: Mapping[str, Any]) -> dict[str, Any]:
+        term = terms["term"]
+        shown = self._terms(terms, policy, term.get("starts_at"), term.get("ends_at"))
+        return shown | {"asked": True, "days": term.get("days")}
+
+    def _terms(
+        self,
+        terms: Mapping[str, Any],
+        policy: Mapping[str, Any],
+        starts_at: str | None,
+        ends_at: str | None,
+    ) -> dict[str, Any]:
+        ref = PolicyRef(policy["policy"], policy["version"])
+        return {
+            "number": terms.get("number", 1),
+            "asked": False,
+            "days": None,
+            "kind": self._kind(policy, terms),
+            "actions": [self.names.action(ref, one) for one in terms["actions"]],
+            "scope": [
+                {
+                    "dimension": self.visit.words.word("dimension", dimension),
+                    "points": [(self.names.point(dimension, one), one) for one in patterns],
+                }
+                for dimension, patterns in terms["scope"].items()
+            ],
+            "starts_at": starts_at,
+            "ends_at": ends_at,
+            "pass_on": terms.get("pass_on", 0),
+            "purpose": terms.get("purpose"),
+            "template": terms.get("template"),
+        }
+
+    def _case(self) -> dict[str, Any] | None:
+        case = self.state.get("open_case")
+        if case is None:
+            return None
+        return {
+            "kind": case["kind"],
+            "status": case["status"],
+            "lapses_at": case.get("lapses_at"),
+            "effective_at": case.get("effective_at"),
+            "terms": self._asked(case["terms"], case["policy"]),
+        }
+
+    # --- what happened ----------------------------------------------------------------------------
+
+    def _event(self, one: Recorded) -> dict[str, Any]:
+        event = one.recorded.event
+        show: Show = masked
+        if self.facts.opens:
+            show = opener_for(self._call, self.id, one.command_id)
+        reason = event.reason
+        why: list[str] = []
+        if reason is not None:
+            why = [self.names.word("reason", reason.code)] if reason.code else []
+            said = None if reason.text is None else show(reason.text, "reason")
+            if said is not None:
+                why.append(said if isinstance(said, str) else self.visit.words.say("sealed"))
+        return {
+            "version": one.recorded.version,
+            "position": one.recorded.position,
+            "type": one.recorded.type,
+            "at": event.at,
+            "recorded_at": one.recorded.recorded_at,
+            "late": abs((one.recorded.recorded_at - event.at).total_seconds()) > LATE_SECONDS,
+            "line": line(line_of(one), self.names, show),
+            "what": self._what(one),
+            "who": self.names.actor(event.by, None),
+            "behalf": None
+            if event.on_behalf_of is None
+            else self.names.party(event.on_behalf_of.ref),
+            "why": self.visit.words.comma.join(why),
+            "imported": event.imported is not None,
+        }
+
+    def _what(self, one: Recorded) -> str:
+        what = self.visit.words.word("events", one.recorded.type)
+        stage = getattr(one.recorded.event, "stage", None)
+        if not isinstance(stage, str):
+            return what
+        policy = self.state["policy"]
+        ref = PolicyRef(policy["policy"], policy["version"])
+        return self.visit.words.say("grant.what_of", what=what, of=self.names.stage(ref, stage))
+
+    def _stages(self, customer: Mapping[str, Any] | None) -> list[stages.Told]:
+        own = stages.of_grant([one["type"] for one in self.events], list(self.events))
+        demanded = self.body is None or self.body.verification is not None
+        standing = None if customer is None else customer["status"]
+        return stages.told(own, self.state["status"], standing, verifies=demanded)
+
+    # --- what waits, what was given ---------------------------------------------------------------
+
+    def _wait(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        words = self.visit.words
+        stage = item["stage_names"]
+        named = None if stage is None else rendering.shown(stage)[words.language]
+        return {
+            "what": words.word("tasks", item["kind"]),
+            "stage": named,
+            "needs": needs(self.visit, item["needs"]),
+            "could": words.comma.join(one["number"] for one in item["could"]),
+            "could_count": item["could_count"],
+            "members": item["members"],
+            "lapses_at": item["lapses_at"],
+            "hindrance": _hindrance(item["hindrance"], words.language),
+        }
+
+    def _approvals(self) -> list[dict[str, Any]]:
+        """Every stage of the policy with the approvals given and lacking in each of its groups."""
+        if self.body is None:
+            return []
+        given: Sequence[Mapping[str, Any]] = self.state.get("approvals", ())
+        found: list[dict[str, Any]] = []
+        for stage in self.body.stages:
+            for number, group in enumerate(stage.groups):
+                people = [
+                    self._people(one["persons"])
+                    for one in given
+                    if one["stage"] == stage.id and one.get("group", 0) == number
+                ]
+                found.append(
+                    {
+                        "stage": self.names.names(stage.names),
+                        "role": self.names.word("role", group.role),
+                        "levels": [self.names.word("level", one) for one in group.levels],
+                        "asked": group.number,
+                        "given": people,
+                        "lacking": max(0, group.number - len(people)),
+                    }
+                )
+        return found
+
+    def _check(self, check: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "kind": self.names.word("kind", check["kind"]),
+            "channel": self.names.word("channel", check["channel"]),
+            "who": self._people(check["persons"]),
+        }
+
+    def _people(self, persons: Iterable[str]) -> str:
+        return self.visit.words.comma.join(self.names.record("person", one) for one in persons)
+
+    # --- the chain --------------------------------------------------------------------------------
+
+    def _above(self) -> list[tuple[str, Any]]:
+        """The grants it is passed on from, the next one first; imported ones may lead nowhere."""
+        found: list[tuple[str, Any]] = []
+        ledgers, parent = self.visit.services.ledgers, self.terms.get("parent")
+        while parent is not None and len(found) < MAX_CHAIN:
+            above = ledgers.load(self.visit.tenant, "grant", parent).state
+            if above is None:
+                break
+            found.append((parent, above))
+            parent = above.terms.parent
+        return found
+
+    def _link(self, stream: str, grant: Any) -> dict[str, Any]:
+        at = self.visit.services.ledgers.now(self.visit.tenant)
+        return {
+            "link": f"/grants/{stream}",
+            "number": grant.number or stream,
+            "status": rendering.state("grant", grant, at)["status"],
+            "grantee": self.names.party(grant.grantee) if grant.grantee else "",
+        }
+
+    def _below(self) -> list[dict[str, Any]]:
+        visit = self.visit
+        with visit.services.ledgers.pool.connection() as connection:
+            found = queries.grants(connection, visit.tenant, parent=self.id, limit=CHILDREN)
+        items = [rendering.shown(one) for one in found.items]
+        names = book(visit, ids_of(one["grantee"] for one in items))
+        return [row(names, one) for one in items]
+
+
+LATE_SECONDS: Final = 3600
+"""Between when something happened and when it was recorded: from then on both are shown."""
+
+
+def line_of(one: Recorded) -> Told:
+    """Return an event of a stream as what a line of history is made of."""
+    found = one.recorded
+    event = found.event
+    return Told(found.kind, found.stream_id, found.type, event.by, event.on_behalf_of, event)
+
+
+def _hindrance(code: str | None, language: Language) -> str | None:
+    return None if code is None else text(code, language)
