@@ -34,8 +34,8 @@ FOREIGN = re.compile(
     r"/(?:work|root)/|files\.pythonhosted\.org|(?:index-url|https?://[^\s\"')]*(?:pypi|simple/))"
 )
 TEXT_SUFFIXES = {
-    "", ".cfg", ".css", ".html", ".in", ".json", ".lock", ".md", ".py", ".sql", ".toml", ".txt", ".typed",
-    ".yaml", ".yml",
+    "", ".cfg", ".css", ".html", ".in", ".json", ".lock", ".md", ".py", ".sql", ".toml", ".txt",
+    ".typed", ".yaml", ".yml",
 }  # fmt: skip
 
 
