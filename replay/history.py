@@ -58,7 +58,7 @@ def lines(
     else:
         events = (one for one in source.stream(stream, last) if one.position >= first)
     wanted = (one for one in events if types is None or one.type.rpartition(".")[0] in types)
-    names = _Called(source, last)
+    names = Called(source, last)
     book = Book(language)
     while page := list(islice(wanted, LINES)):
         tellings = [told(_row(one)) for one in page]
@@ -78,7 +78,7 @@ def _row(stored: Stored) -> Mapping[str, Any]:
     return {**stored._asdict(), "stream_kind": stream_kind(stored.type)}
 
 
-class _Called:
+class Called:
     """What the streams of a source were called at a position, each looked up when it is needed."""
 
     def __init__(self, source: Source, last: int) -> None:
@@ -90,8 +90,11 @@ class _Called:
 
     def of(self, tellings: Iterable[Told]) -> Names:
         """Return what is named in these events; what is not known is left out."""
-        ids, points = named_in(tellings)
-        found = {one: state for one in sorted(ids) if (state := self._state(one)) is not None}
+        return self.names(*named_in(tellings))
+
+    def names(self, ids: Iterable[str], points: Iterable[tuple[str, str]]) -> Names:
+        """Return what these ids and points (dimension, path) are called."""
+        found = {one: state for one in sorted(set(ids)) if (state := self._state(one)) is not None}
         kinds: dict[str, dict[str, Any]] = {"staff": {}, "customer": {}, "grant": {}}
         for one, state in found.items():
             if state.kind in kinds:
