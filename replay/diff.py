@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from domain.values import Instant
 from projections.material import EVER
+from replay.as_of import OutOfReach
 from replay.diff_effect import effect_changes
 from replay.diff_happened import case_changes
 from replay.diff_known import permission_changes
@@ -23,7 +24,7 @@ def asked(
     first: int | Instant,
     last: int | Instant,
     *,
-    known: int | None = None,
+    known: int | Instant | None = None,
     at: Instant | None = None,
     grant: str | None = None,
     customer: str | None = None,
@@ -34,7 +35,8 @@ def asked(
     By `known` they are positions, or instants that stand for the last position recorded by then;
     with `at` only what is in force at that instant counts. By `valid` and `happened` they are
     instants, or positions that stand for the instant at which they were recorded, by what was
-    `known` (None: all there is). `grant` and `customer` are ids.
+    `known` (None: all there is). `grant` and `customer` are ids. Raises `OutOfReach`
+    `position.beyond`.
     """
     ends = (first, last)
     if by == "known":
@@ -49,8 +51,10 @@ def asked(
             customer=customer,
             kind=kind,
         )
-    position = source.reach.last if known is None else known
-    one, other = (_recorded(source, end) if isinstance(end, int) else end for end in ends)
+    position = source.reach.last if known is None else _position(source, known)
+    one, other = (
+        _recorded(source, _position(source, end)) if isinstance(end, int) else end for end in ends
+    )
     return Asked(
         by=by,
         known=(position, position),
@@ -70,6 +74,8 @@ def differences(
     `OutOfReach` `source.partial` where the source has not all that is needed, `UnknownEvent` where
     it was written by a newer release.
     """
+    if source.reach.first > 1:
+        raise OutOfReach("source.partial")
     counted = Tally() if tally is None else tally
     match question.by:
         case "known":
@@ -82,6 +88,8 @@ def differences(
 
 def _position(source: Source, moment: int | Instant) -> int:
     if isinstance(moment, int):
+        if moment > source.reach.last:
+            raise OutOfReach("position.beyond", position=moment, last=source.reach.last)
         return moment
     return min(source.position_at(moment), source.reach.last)
 
