@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any, Final, NamedTuple
 
+from psycopg.rows import tuple_row
+
 from domain import numbers
 from domain.errors import Refused
 from domain.events import EVENTS
@@ -196,8 +198,9 @@ def with_merged(conn: Conn, tenant: str, ids: list[str]) -> list[str]:
     found = dict.fromkeys(ids)
     left = list(ids)
     with reading(conn, tenant):
+        cursor = conn.cursor(row_factory=tuple_row)
         while left and len(found) < MAX_MERGED:
-            rows: list[Any] = conn.execute(_MERGED, (left, MAX_MERGED)).fetchall()
+            rows: list[Any] = cursor.execute(_MERGED, (left, MAX_MERGED)).fetchall()
             left = [row[0] for row in rows if row[0] not in found]
             found |= dict.fromkeys(left)
     return list(found)

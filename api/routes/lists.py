@@ -28,6 +28,7 @@ from api.routes.questions import (
 from api.shapes import Code, Grantee, Line
 from domain import customers, grant_states, policies
 from domain.errors import Refused
+from domain.values import Instant
 from projections import queries
 from projections.queries import Page
 
@@ -131,14 +132,27 @@ def read_page(
         found = listing.rows(connection, call.tenant, after=after, limit=limit, **filters)
     now = view.now()
     for row in found.items:
-        due_at = row.pop("due_at", None)
-        if listing.kind is not None and due_at is not None and due_at <= now:
+        if _moved(row, now) and listing.kind is not None:
             # The clock has done something that nobody has recorded yet: the log itself knows.
             stream = row[f"{listing.kind}_id"]
             state = view.load(listing.kind, stream).state
             row["status"] = rendering.state(listing.kind, state, now)["status"]
         row.pop("title_key", None)
     return found._replace(items=[rendering.shown(row) for row in found.items])
+
+
+def _moved(row: dict[str, Any], now: Instant) -> bool:
+    """Tell whether the clock has made the status recorded in a row another one; takes the row's
+    `due_at`.
+    """
+    due_at, revoked = row.pop("due_at", None), row.get("revoked_from")
+    if due_at is not None and due_at <= now:
+        return True
+    # A revocation that was to take effect later has taken effect: nobody has to write that down.
+    return revoked is not None and revoked <= now and row["status"] in IN_EFFECT
+
+
+IN_EFFECT: Final = frozenset({"scheduled", "active", "suspended"})
 
 
 def _first(
