@@ -1,4 +1,4 @@
-"""What stood at a past moment: rows of any read model by what was known, in force, or had happened."""
+"""What stood at a past moment: rows by what was known, what was in force, what had happened."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from replay import cli_as_of, cli_help, cli_history, cli_verify
+from replay import cli_as_of, cli_bundle, cli_diff, cli_help, cli_history, cli_verify
 from replay.cli_errors import Told, Usage, of_database, of_program, of_usage, template
 from replay.cli_places import OWN
 from replay.cli_running import run
@@ -46,7 +46,9 @@ def command_line() -> typer.Typer:
     app.command("verify", cls=Command)(cli_verify.verify)
     app.command("as-of", cls=Command)(cli_as_of.as_of)
     app.command("history", cls=Command)(cli_history.history)
+    app.command("diff", cls=Command)(cli_diff.diff)
     app.command("compare", cls=Command)(cli_verify.compare)
+    app.command("bundle", cls=Command)(cli_bundle.bundle)
     return app
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import typer
 
@@ -167,14 +167,17 @@ def _cell(column: str, value: Any) -> object:
         case str() if column == "status":
             return OWN.word("statuses", value)
         case list():
-            return ", ".join(_cell_of_list(one) for one in value)
+            return ", ".join(map(_element, cast(list[Any], value)))
         case dict():
-            return "; ".join(f"{name}: {_cell(name, one)}" for name, one in value.items())
+            pairs = cast(dict[str, Any], value).items()
+            return "; ".join(f"{name}: {_cell(name, one)}" for name, one in pairs)
         case _:
             return value
 
 
-def _cell_of_list(value: Any) -> str:
-    if isinstance(value, dict):
-        return f"{value.get('number', '')} {OWN.word('statuses', str(value.get('status', '')))}"
-    return str(value)
+def _element(value: Any) -> str:
+    """An element of a list; of the versions of a policy number and status."""
+    if not isinstance(value, dict):
+        return str(value)
+    found = cast(dict[str, Any], value)
+    return f"{found.get('number', '')} {OWN.word('statuses', str(found.get('status', '')))}"

@@ -12,6 +12,7 @@ from replay.cli_places import (
     BundleFile,
     DatabaseUrl,
     TenantName,
+    begin_of,
     opened,
     position_of,
     say,
@@ -42,13 +43,10 @@ def history(
     from replay.history import lines
 
     with opened(bundle, database_url, tenant) as source:
-        begin = position_of(source, first)
-        if begin is not None and first is not None and not first.isdigit():
-            begin += 1  # what was recorded by an instant lies before it
         every = lines(
             source,
             OWN.spoken(),
-            first=begin or 1,
+            first=begin_of(source, first),
             last=position_of(source, last),
             types=types,
             stream=stream_of(source, grant=grant, customer=customer, staff=staff, stream=stream),

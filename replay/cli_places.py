@@ -90,6 +90,16 @@ def position_of(source: Source, text: str | None) -> int | None:
     return source.position_at(found) if isinstance(found, datetime) else found
 
 
+def begin_of(source: Source, text: str | None) -> int:
+    """Return the first position of what a word begins: the position itself, or the one after the
+    last that was recorded by an instant.
+    """
+    found = place_of(text)
+    if isinstance(found, datetime):
+        return source.position_at(found) + 1
+    return found or 1
+
+
 def stream_of(
     source: Source,
     *,
