@@ -64,12 +64,18 @@ class Plan(NamedTuple):
 
 
 def connect(url: str) -> Conn:
-    """Connect as the operator, in the owner's place; in autocommit."""
+    """Connect as the operator, in the owner's place; in autocommit. Raises `psycopg.Error`, also
+    where the role may not take that place.
+    """
     conn = psycopg.connect(
         url, autocommit=True, row_factory=tuple_row, connect_timeout=CONNECT_SECONDS
     )
-    conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
-    conn.execute("SET timezone = 'UTC'")
+    try:
+        conn.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
+        conn.execute("SET timezone = 'UTC'")
+    except psycopg.Error:
+        conn.close()
+        raise
     return conn
 
 
