@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli_errors import Usage
-from api.cli_help import Command
+from api.cli_help import Command, Group
 from api.cli_places import Places, Tenant, instant_of, tenant_of, tenants
 from api.cli_shown import FINE, Json, document, line, table
 from api.cli_texts import say
@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
     app.command("migrate", cls=Command)(migrate)
     app.command("provision", cls=Command)(provision)
     app.command("tick", cls=Command)(tick)
+    database = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    database.command("url", cls=Command)(database_url)
+    app.add_typer(database, name="database", cls=Group)
 
 
 def migrate(*, as_json: Json = False) -> int:
@@ -78,6 +81,16 @@ def provision(
     else:
         line(say("provision.done", name=name, file=file))
         line(say("provision.use", file=file))
+    return FINE
+
+
+def database_url(*, as_json: Json = False) -> int:
+    """Print the database's address for the auditor: their role can read, and nothing else."""
+    url = Places(migrates=False).url("auditor_database_url")
+    if as_json:
+        document({"url": url})
+    else:
+        line(url)
     return FINE
 
 
