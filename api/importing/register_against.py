@@ -45,7 +45,7 @@ class Against:
 
     def chunk(self, entries: Sequence[Entry]) -> None:
         """Look at some rows; the spool knows afterwards what became of them."""
-        named = [e for e in entries if whole(e) or e.number is not None]
+        named = [e for e in entries if e.ident is not None and (whole(e) or e.number is not None)]
         keys = {e.row: self._site.namer.key(key_of(e, self._plan)) for e in named}
         known = self._site.known(list(keys.values()))
         written = {row: known[key] for row, key in keys.items() if key in known}
@@ -106,7 +106,7 @@ class Against:
         """Refuse rows that give what is given already: to this customer, or, of an exclusive kind,
         to anyone."""
         plan = self._plan
-        readable = [e for e in entries if whole(e) and not self._repeats(e)]
+        readable = [e for e in entries if whole(e)]
         ids = {known[e.ident or ""].id for e in readable if e.ident in known}
         refs = [f"customer:{one}" for one in sorted(ids)]
         held: dict[str, Taken[tuple[str, str]]] = {}
@@ -152,21 +152,22 @@ class Against:
                     self._taken.add(grant_id, one)
         return self._taken
 
-    def _repeats(self, entry: Entry) -> bool:
-        """Tell whether the register itself has this right before: once told is enough."""
-        codes = "('register.same_twice', 'register.exclusive_twice')"
-        said = f"SELECT count(*) FROM problems WHERE row = ? AND code IN {codes}"
-        return entry.state == "refused" and bool(self._spool.one(said, entry.row))
-
     def _own(self, entry: Entry) -> str:
         return grant_id_of(entry, self._plan, self._site) if whole(entry) else ""
 
     def _refuse_scope(self, entry: Entry, code: str, params: dict[str, Any]) -> None:
-        self._spool.refuse(Problem(entry.row, self._plan.scope_place, code, params))
+        self._keep(Problem(entry.row, self._plan.scope_place, code, params))
 
     def _refuse(self, entry: Entry, column: Column | None, code: str, **params: Any) -> None:
         place = WHOLE_ROW if column is None else self._plan.place(column)
-        self._spool.refuse(Problem(entry.row, place, code, params))
+        self._keep(Problem(entry.row, place, code, params))
+
+    def _keep(self, problem: Problem) -> None:
+        """Keep a problem, unless the file itself has one at this cell: run again, the ledger has
+        the row that it was told against."""
+        said = "SELECT count(*) FROM problems WHERE row = ? AND place = ?"
+        if not self._spool.one(said, problem.row, problem.place):
+            self._spool.refuse(problem)
 
 
 def settled_customer(site: Site, stream: str | None) -> Known | None:
@@ -190,14 +191,14 @@ def whole(entry: Entry) -> bool:
 
 
 def key_of(entry: Entry, plan: Plan) -> str:
-    """Return what a row is called for good: by its number, else by all that it grants."""
+    """Return what a row is called for good: by its customer and number, else by all it grants."""
     return "/".join(_called(entry, plan))
 
 
 def _called(entry: Entry, plan: Plan) -> Iterator[str]:
     yield from ("register", plan.body.kind)
     if entry.number is not None:
-        yield from ("number", normal_form(GRANT_NUMBER, entry.number))
+        yield from ("number", str(entry.ident), normal_form(GRANT_NUMBER, entry.number))
     else:
         yield from ("row", *_granted(entry, plan))
 

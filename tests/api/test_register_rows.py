@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.importing import Bench
-from tests.support.register_files import EN, ZH, Register, made_rows, write_csv, write_xlsx
+from tests.support.register_files import EN, ZH, Made, Register, made_rows, write_csv, write_xlsx
 from tests.support.register_ground import (
     CHANNELS,
     PRODUCTS,
@@ -39,7 +39,7 @@ def asking(ground: Bench) -> Iterator[Asking]:
     made.close()
 
 
-def rows(count: int, seed: int = 1) -> list[dict[str, object]]:
+def rows(count: int, seed: int = 1) -> list[Made]:
     """Sound rows on the tenant's points."""
     return made_rows(
         count, seed, today(), territories=TERRITORIES, products=PRODUCTS, channels=CHANNELS

@@ -147,7 +147,7 @@ def write_xlsx(
 ) -> None:
     """Write a register as a workbook; days are days, all else is text."""
     book = xlsxwriter.Workbook(str(path), {"constant_memory": adorn is None})
-    sheet = book.add_worksheet()
+    sheet: Any = book.add_worksheet()
     day = book.add_format({"num_format": "yyyy-mm-dd"})
     for place, text in enumerate(headings):
         sheet.write_string(0, place, text)

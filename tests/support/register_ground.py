@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +14,11 @@ import psycopg
 from api.importing.register_report import RegisterReport
 from api.importing.register_running import Wanted, run_register
 from api.importing.site import Site
+from domain.commands.customers import BlockCustomer
 from domain.commands.imports import IMPORTER, Facts
+from domain.commands.persons import RegisterPerson
 from domain.commands.policies import KIND_CLAIM
+from domain.commands.staff import AppointStaff
 from domain.events import Event
 from domain.events.catalogue import DimensionDeclared, PointAdded
 from domain.events.policy import (
@@ -27,12 +30,12 @@ from domain.events.policy import (
     PolicySubmitted,
 )
 from domain.scopes import ANY
-from domain.values import Imported, Names
+from domain.values import Imported, Names, Party, Reason
 from domain.view import Claim
 from projections.check_rows import check_once
 from projections.checks import Question
 from tests.support.importing import Bench
-from tests.support.ledger import clock, new_id
+from tests.support.ledger import OPERATOR, clock, new_id, say, submission
 
 ZONE: Final = ZoneInfo("Asia/Shanghai")
 KIND: Final = "dealership"
@@ -92,7 +95,7 @@ def lay(bench: Bench, **changes: Any) -> None:
         for path, names in points.items():
             events.append(PointAdded(**stamp, dimension=dimension, path=path, names=names))
     past, future = LONG_AGO + timedelta(days=1), clock() + timedelta(days=9)
-    place = stamp | {"dimension": "territory"}
+    place: dict[str, Any] = {**stamp, "dimension": "territory"}
     events += [
         PointAdded(**place, path="CN/90", names=Names("旧区", "CN/90"), until=past),
         PointAdded(**place, path="CN/91", names=Names("新区", "CN/91"), from_=future),
@@ -190,3 +193,31 @@ def paths(dimension: str, cell: str, split: Callable[[str], list[str]]) -> list[
     by_name["北京市/朝阳区"] = "CN/11/0105"
     found = [by_name.get(part, part) for part in split(cell)]
     return [next(iter(POINTS[dimension])) if one == ANY else one for one in found]
+
+
+def block(bench: Bench, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Block the customers of some rows that are in the ledger."""
+    root = _appointed(bench, "administrator", OPERATOR)
+    compliance = _appointed(bench, "compliance", root)
+    for made in rows:
+        keyed_hash = bench.keys.keyed_hash(bench.tenant, "uscc", made["uscc"])
+        customer = bench.ledgers.claim(bench.tenant, "uscc", keyed_hash)
+        assert customer is not None
+        command = BlockCustomer(customer=customer)
+        given = submission(bench.tenant, command, compliance, reason=Reason("test"))
+        bench.ledgers.submit(given).result()
+
+
+def _appointed(bench: Bench, role: str, by: Party) -> Party:
+    person, staff, number = new_id(), new_id(), f"{role}-{new_id()}"
+    say(bench.ledgers, bench.tenant, RegisterPerson(person=person), by)
+    command = AppointStaff(
+        staff=staff,
+        person=person,
+        number=number,
+        number_claim=bench.keys.keyed_hash(bench.tenant, "staff_number", number),
+        level="senior",
+        roles=(role,),
+    )
+    say(bench.ledgers, bench.tenant, command, by)
+    return Party(f"staff:{staff}", person)
