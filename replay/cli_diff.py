@@ -113,6 +113,8 @@ class _Telling:
                 line()
                 table([say(f"diff.{name}") for name in ("field", "before", "after")], rows)
         known, at = self._asked.known, self._asked.at
+        if self._asked.by != "happened":
+            self._changes()
         if self._asked.by == "happened":
             self._states()
         aside(
@@ -122,7 +124,7 @@ class _Telling:
                 number=self._number,
                 first=known[0],
                 last=known[1],
-                begin=instant(at[0]),
+                begin=instant(at[0]) if known[0] else "-",
                 end=instant(at[1]),
                 looked_at=self._tally.looked_at,
             )
@@ -174,6 +176,19 @@ class _Telling:
         if self._asked.grant is None or not isinstance(one, PermissionChange):
             return []
         return self._teller.side_by_side(one, self._asked.at)
+
+    def _changes(self) -> None:
+        from replay.diff_words import TEXTS
+
+        if not self._number:
+            return
+        texts, language = TEXTS.texts()["diff"], OWN.spoken()
+        changes = sorted(self._tally.changes.items())
+        line()
+        table(
+            [say("diff.change"), say("diff.number")],
+            [(texts[one][language], number) for one, number in changes],
+        )
 
     def _states(self) -> None:
         before, after = self._tally.at(0), self._tally.at(1)

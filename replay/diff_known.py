@@ -83,7 +83,9 @@ def _change(stream: str, before: Past, after: Past, asked: Asked) -> PermissionC
     seen = tuple(
         _seen(rights, at, exactly=asked.exactly) for rights, at in zip(sides, asked.at, strict=True)
     )
-    if (seen if asked.exactly else sides)[0] == (seen if asked.exactly else sides)[1]:
+    if asked.exactly and [one.content for one in seen[0]] == [one.content for one in seen[1]]:
+        return None
+    if sides[0] == sides[1]:
         return None
     change: Literal["appeared", "ended", "changed"] = "changed"
     if bool(seen[0]) != bool(seen[1]):

@@ -44,7 +44,7 @@ things.
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A question. `known`: two positions, one and the same unless asked by what was known; `at`:
-    two instants. `exactly`: by what was known, only what is in force at these counts.
+    two instants. `exactly`: by what was known, only what is allowed at these counts.
 
     `grant` and `customer` are ids, `kind` a kind of grant: nothing else is looked at.
     """
@@ -76,16 +76,17 @@ class Right(msgspec.Struct, frozen=True):
 
     def says(self, other: Right) -> bool:
         """Whether it allows the same, whatever the instants."""
-        return self._content() == other._content()
+        return self.content == other.content
 
     def holds(self, at: Instant) -> bool:
         """Whether it allows something at that instant."""
         return self.valid_from <= at and (self.valid_to is None or at < self.valid_to)
 
-    def _content(self) -> tuple[object, ...]:
-        return (
-            self.terms, self.actions, self.scope, self.policy, self.policy_version, self.parent,
-        )  # fmt: skip
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What it allows, and on what it rests, without the instants."""
+        policy = self.policy, self.policy_version
+        return self.terms, self.actions, self.scope, policy, self.parent
 
 
 Rights = tuple[Right, ...]

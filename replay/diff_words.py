@@ -132,6 +132,8 @@ class _Told:
         key = one.change
         if one.change == "appeared" and not one.in_force[1]:
             key = "appeared_later"
+        if one.change == "changed" and not one.before:
+            key = "appeared_past"
         yield self._headline(one.about, key)
         for right in one.before:
             if right not in one.after:

@@ -9,16 +9,50 @@ from uuid import UUID
 
 from domain.codec import encode
 from domain.events import Event, stream_kind
+from domain.events.customer import (
+    CustomerConfirmed,
+    CustomerMerged,
+    CustomerMergeProposed,
+    CustomerRegistered,
+)
+from domain.events.policy import PolicyBody, PolicyDrafted
 from projections.tables import Table
 from replay.diff import asked, differences
 from replay.diff_records import CaseChange, EffectChange, PermissionChange, Tally
 from replay.sources import BatchRow, Brief, Head, Model, Reach, Stored, TenantRow, silent
-from tests.projections.facts import START
+from tests.projections.facts import BY, FACT, NAMES, START, day
 
 TENANT = "01900000-0000-7000-8000-0000000000ff"
 POLICY = "01900000-0000-7000-8000-0000000000aa"
 RECORDED = START + timedelta(days=365)
 """Nothing is recorded before: everything in these stories is told late unless said otherwise."""
+
+
+def one_id(number: int) -> str:
+    """An id, the same in every run."""
+    return f"01900000-0000-7000-8000-{number:012}"
+
+
+def agreed() -> PolicyDrafted:
+    """A policy stream begins."""
+    body = PolicyBody(kind="dealership", names=NAMES, dimensions=("territory",), actions=())
+    return PolicyDrafted(at=START, by=BY, version=1, body=body, imported=FACT)
+
+
+def customer() -> tuple[Event, ...]:
+    """A customer confirmed for long."""
+    return (
+        CustomerRegistered(at=START, by=BY, number="C1", form="organization", imported=FACT),
+        CustomerConfirmed(at=START, by=BY, until=day(3000), imported=FACT),
+    )
+
+
+def merged(into: str, at: float) -> tuple[Event, ...]:
+    """A customer goes into another one."""
+    return (
+        CustomerMergeProposed(at=day(at), by=BY, into=into, imported=FACT),
+        CustomerMerged(at=day(at), by=BY, into=into, imported=FACT),
+    )
 
 
 class Story:
