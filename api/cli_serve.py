@@ -64,7 +64,12 @@ def serve(
     return FAULT if process.failed else FINE
 
 
-def demo(*, host: Host = None, port: Port = None) -> int:
+def demo(
+    *,
+    small: Annotated[bool, typer.Option("--small")] = False,
+    host: Host = None,
+    port: Port = None,
+) -> int:
     """Serve with the sample tenant, and say what to try."""
     from api import cli_process
     from api import demo as sample
@@ -73,7 +78,7 @@ def demo(*, host: Host = None, port: Port = None) -> int:
     settings = _with(places.settings, host, port)
     if settings.log_level == "info":  # a terminal is for the welcome, not for a line a request
         settings = settings.model_copy(update={"log_level": "warning"})
-    tried = sample.prepare(places)
+    tried = sample.prepare(places, small=small)
 
     def ready(url: str | None) -> None:
         line(sample.welcome(tried, url or "", spoken()))

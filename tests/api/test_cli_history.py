@@ -17,7 +17,7 @@ from tests.support.commands import Installation, installed
 def here(run_directory: Path) -> Iterator[Installation]:
     """The sample tenant, with its read models up to date."""
     with installed(run_directory) as made:
-        with made.served("demo", "--port", "0") as demo:
+        with made.served("demo", "--small", "--port", "0") as demo:
             end = time.monotonic() + 30
             while any(one["behind"] for one in made.say("projections", "list", "--json").json()):
                 assert time.monotonic() < end

@@ -21,7 +21,7 @@ SHANGHAI = ("territory:CN/31/0115", "--with", "product:tea/green/longjing", "--w
 def here(run_directory: Path) -> Iterator[Installation]:
     """The sample tenant, with its read models up to date."""
     with installed(run_directory) as made:
-        with made.served("demo", "--port", "0") as demo:
+        with made.served("demo", "--small", "--port", "0") as demo:
             assert demo.end() == 0
         with made.served("serve", "--only", "runner", "--json") as runner:
             assert json.loads(runner.text)["parts"] == ["runner"]

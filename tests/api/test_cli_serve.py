@@ -141,8 +141,8 @@ def test_demo_makes_its_tenant_once_with_keys_for_their_owner_alone(
 ) -> None:
     here = Installation(tmp_path, fresh_database())
     folder = tmp_path / "demo"
-    with here.served("demo", "--port", "0", "--lang", "zh") as demo:
-        assert "可在另一终端试做三件事" in demo.text
+    with here.served("demo", "--small", "--port", "0", "--lang", "zh") as demo:
+        assert "可看五处" in demo.text
         assert demo.end() == 0
     tenants = here.say("tenant", "list", "--json").json()
     keys = here.say("key", "list", "--json").json()
@@ -151,15 +151,15 @@ def test_demo_makes_its_tenant_once_with_keys_for_their_owner_alone(
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     begun = time.monotonic()
-    with here.served("demo", "--port", "0", "--lang", "en") as demo:
+    with here.served("demo", "--small", "--port", "0", "--lang", "en") as demo:
         assert time.monotonic() - begun < 10
-        assert demo.text.count(f"{demo.url}/v1/") == 2
+        assert demo.text.count(f"{demo.url}/") == 3
         assert here.say("tenant", "list", "--json").json() == tenants
         assert len(here.say("key", "list", "--json").json()) == len(keys)
         assert tried(demo.text, folder)["decision"] is True
         assert demo.end() == 0
     (folder / "shop.key").unlink()
-    with here.served("demo", "--port", "0", "--lang", "en") as demo:
+    with here.served("demo", "--small", "--port", "0", "--lang", "en") as demo:
         assert tried(demo.text, folder)["decision"] is True
         assert demo.end() == 0
     after = here.say("tenant", "list", "--json").json()
@@ -171,12 +171,12 @@ def test_demo_brings_its_own_database_and_finds_it_again(run_directory: Path) ->
     folder = run_directory / "bare"
     here = Installation(folder, None)
     try:
-        with here.served("demo", "--port", "0", "--lang", "en") as demo:
+        with here.served("demo", "--small", "--port", "0", "--lang", "en") as demo:
             assert tried(demo.text, folder / "demo")["decision"] is True
             assert demo.end(signal.SIGINT) == 0
         made = here.say("tenant", "list", "--json").json()
         begun = time.monotonic()
-        with here.served("demo", "--port", "0", "--lang", "en") as demo:
+        with here.served("demo", "--small", "--port", "0", "--lang", "en") as demo:
             assert time.monotonic() - begun < 10
             assert tried(demo.text, folder / "demo")["decision"] is True
             assert demo.end() == 0
@@ -198,7 +198,7 @@ def tried(welcome: str, folder: Path) -> dict[str, object]:
 
 
 def test_the_sample_has_no_case_that_breaks_the_rules(here: Installation) -> None:
-    with here.served("demo", "--port", "0", "--lang", "en") as demo:
+    with here.served("demo", "--small", "--port", "0", "--lang", "en") as demo:
         assert demo.end() == 0
     assert here.say("doctor", "--log", "--tenant", "demo").code in (0, 1)
     verdict = here.say("doctor", "--log", "--json").json()

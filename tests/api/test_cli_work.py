@@ -21,7 +21,7 @@ CHAPTERS = (DOCS / "compliance.md", DOCS / "compliance.zh-CN.md")
 def here(run_directory: Path) -> Iterator[Installation]:
     """The sample tenant, with its read models up to date."""
     with installed(run_directory) as made:
-        with made.served("demo", "--port", "0") as demo:
+        with made.served("demo", "--small", "--port", "0") as demo:
             until_up_to_date(made)
             assert demo.end() == 0
         yield made
@@ -89,7 +89,7 @@ def test_both_languages_carry_the_same_transcript() -> None:
 
 @pytest.mark.timeout(120)
 def test_every_request_of_the_chapter_answers_as_it_shows(run_directory: Path) -> None:
-    with installed(run_directory) as new, new.served("demo", "--port", "0") as demo:
+    with installed(run_directory) as new, new.served("demo", "--small", "--port", "0") as demo:
         until_up_to_date(new)
         shell = Shell({"API": demo.url, "KEYS": str(new.folder / "demo")}, new.environment)
         for step in steps(CHAPTERS[0]):

@@ -23,7 +23,7 @@ def test_both_languages_carry_the_same_transcript() -> None:
 
 @pytest.mark.timeout(180)
 def test_every_command_of_the_chapter_answers_as_it_shows(run_directory: Path) -> None:
-    with installed(run_directory) as here, here.served("demo", "--port", "0") as demo:
+    with installed(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
         end = time.monotonic() + 30
         while any(one["behind"] for one in here.say("projections", "list", "--json").json()):
             assert time.monotonic() < end

@@ -22,7 +22,7 @@ def test_both_languages_carry_the_same_transcript() -> None:
 
 @pytest.mark.timeout(180)
 def test_every_command_of_the_readme_answers_as_it_shows(run_directory: Path) -> None:
-    with installed(run_directory) as here, here.served("demo", "--port", "0") as demo:
+    with installed(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
         given = {"API": demo.url, "KEYS": str(here.folder / "demo")}
         shell = Shell(given, here.environment)
         for step in steps(READMES[0]):
