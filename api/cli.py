@@ -20,6 +20,7 @@ from api import (
     cli_history,
     cli_keys,
     cli_projections,
+    cli_quarantine,
     cli_questions,
     cli_serve,
     cli_tenants,
@@ -52,6 +53,7 @@ def command_line() -> typer.Typer:
     cli_serve.register(app)
     cli_database.register(app)
     cli_projections.register(app)
+    cli_quarantine.register(app)
     cli_tenants.register(app)
     cli_keys.register(app)
     cli_grant.register(app)

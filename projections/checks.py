@@ -14,6 +14,7 @@ import msgspec
 
 from domain.errors import Refused
 from domain.scopes import Asked, Pattern, path_fault, prefixes
+from domain.teams import TEAM
 from domain.values import Instant
 from projections.chains import Link, chain_of, link
 from projections.material import EVER, Attributes, Right, Subject, Windows
@@ -142,7 +143,7 @@ def decide(material: Material, question: Question, at: Instant) -> Decision:
                     break
             else:
                 continue
-            if material.quarantined and is_quarantined(material, right):
+            if material.quarantined and is_quarantined(material, question, right):
                 continue
             if point is None:
                 point = place(material, question)
@@ -210,13 +211,25 @@ def _patterns(given: Any) -> tuple[Pattern, ...]:
     return ()
 
 
-def is_quarantined(material: Material, right: Right) -> bool:
-    """Tell whether a stream the right rests on was in quarantine by then."""
-    for stream in right.streams:
+def is_quarantined(material: Material, question: Question, right: Right) -> bool:
+    """Tell whether a stream the answer rests on was in quarantine by then.
+
+    Beside the right's own streams that is the catalogue, whose id is the tenant's, for a team's
+    right and wherever it says where the resource lies; and a customer who is the resource.
+    """
+    streams = right.streams
+    if right.party.startswith(_TEAM):
+        streams = (*streams, question.tenant)
+    if material.attributes:
+        streams = (*streams, question.tenant, question.resource_id)
+    for stream in streams:
         since = material.quarantined.get(stream)
         if since is not None and (material.as_of is None or since <= material.as_of):
             return True
     return False
+
+
+_TEAM: Final = f"{TEAM}:"
 
 
 class _Failure(NamedTuple):
@@ -300,7 +313,7 @@ def _own_failure(
         return _Failure(2, right, _of(right, code, dimension=dimension, path=path))
     if not right.policy_known:
         return _Failure(3, right, _of(right, "check.policy_unknown"))
-    if is_quarantined(material, right):
+    if is_quarantined(material, question, right):
         return _Failure(4, right, _of(right, "check.quarantined"))
     if at < right.valid_from:
         return _Failure(7, right, _of(right, "check.not_yet", instant=right.valid_from))

@@ -166,8 +166,9 @@ def subject(ref: str, position: int, rows: Rows | Gathered, *, exists: bool) -> 
     """
     found = rows if isinstance(rows, Gathered) else Gathered(rows)
     family = _family(ref, found.into)
+    mine = found.streams(ref)
     rights = [
-        right(row, found.windows(row.grantee), found.streams(row.grantee))
+        right(row, found.windows(row.grantee), _joined(mine, found.streams(row.grantee)))
         for party in family
         for row in found.permissions.get(party, ())
     ]
@@ -201,6 +202,11 @@ def subject(ref: str, position: int, rows: Rows | Gathered, *, exists: bool) -> 
         member,
         missing,
     )
+
+
+def _joined(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return both: that a record is one with another rests on the merges of either."""
+    return mine if mine == theirs else tuple(dict.fromkeys((*mine, *theirs)))
 
 
 def _by(rows: Iterable[R], key: Callable[[R], str]) -> dict[str, list[R]]:

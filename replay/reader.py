@@ -221,9 +221,10 @@ class Database:
             yield from page
 
     def quarantined(self) -> Mapping[str, int]:
-        """Return the streams in quarantine, and from which position on."""
+        """Return the streams with an event that cannot be applied, and its position."""
         rows = self._conn.execute(
-            "SELECT stream_id::text, position FROM quarantined WHERE tenant_id = %s",
+            "SELECT stream_id::text, position FROM quarantined"
+            " WHERE tenant_id = %s AND code <> 'table.differs'",
             (self.tenant.id,),
         )
         return dict(rows.fetchall())

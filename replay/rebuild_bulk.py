@@ -19,6 +19,7 @@ from projections.folding import Stored
 from projections.refolding import Refold
 from projections.store import Quarantine
 from projections.tables import TABLES, Table
+from replay.folds import without_collector
 from replay.rebuild_plan import Conn, Plan, acting, connect
 
 FETCH: Final = 2_000
@@ -44,11 +45,12 @@ def work(url: str, plan: Plan, parent: int | None = None) -> int:
 def do_ranges(conn: Conn, plan: Plan, go_on: Callable[[int], bool]) -> int:
     """Do ranges until none is left or `go_on`, asked after each with the events so far, says no."""
     done = 0
-    while go_on(done):
-        events = _range(conn, plan)
-        if events is None:
-            break
-        done += events
+    with without_collector():
+        while go_on(done):
+            events = _range(conn, plan)
+            if events is None:
+                break
+            done += events
     return done
 
 
@@ -73,7 +75,9 @@ def _range(conn: Conn, plan: Plan) -> int | None:
             return None
         number, low, high = claimed
         since = conn.execute(
-            "SELECT stream_id::text, position FROM quarantined WHERE tenant_id = %s", (plan.tenant,)
+            "SELECT stream_id::text, position FROM quarantined"
+            " WHERE tenant_id = %s AND code <> 'table.differs'",
+            (plan.tenant,),
         ).fetchall()
         refold = Refold(plan.tenant, dict.fromkeys(plan.models, plan.base), dict(since))
         loader = Loader(conn, plan.tenant, {name: one[0] for name, one in plan.models.items()})
