@@ -46,6 +46,9 @@ class Oracle:
 
     def __init__(self, facts: list[Fact], known: int) -> None:
         self._facts = [fact for fact in facts if fact.position <= known]
+        self._streams: dict[tuple[str, str], list[Fact]] = {}
+        for fact in self._facts:
+            self._streams.setdefault((fact.kind, fact.stream), []).append(fact)
 
     def grants_in_force(self, at: datetime) -> dict[str, dict[str, Any]]:
         """Return the grants whose own stream says they are in force: id -> grantee and terms."""
@@ -172,7 +175,7 @@ class Oracle:
         return found
 
     def _of(self, kind: str, stream: str) -> list[Fact]:
-        return [fact for fact in self._facts if fact.kind == kind and fact.stream == stream]
+        return self._streams.get((kind, stream), [])
 
 
 def _time(text: str | None) -> datetime:
