@@ -118,8 +118,8 @@ async def _form(
     fields = _fields(subject, act, principals, typed)
     if fields is None:
         return None
-    refused = await _probed(visit, subject, act, fields, principals)
-    if refused is not None and not mine and _is_out_of_place(refused):
+    passes, refused = await _probed(visit, subject, act, fields, principals)
+    if not (mine or passes) and (refused is None or _is_out_of_place(refused)):
         return None
     warning = None
     if refused is not None and not mine and not _wants_more(refused):
@@ -182,8 +182,10 @@ async def _probed(
     act: Act,
     fields: Sequence[Field],
     principals: Sequence[tuple[str, str]],
-) -> Refused | None:
-    """Return what the operation would refuse, None where it would not, for whomever one acts."""
+) -> tuple[bool, Refused | None]:
+    """Return whether the act would make something happen, for whomever one acts; if not, why it
+    would be refused, None where everything already is so.
+    """
     first: Refused | None = None
     typed = {one.name: one.value for one in fields if one.kind in ("choice", "hidden")}
     for principal in ("", *(ref for ref, _ in principals)):
@@ -194,12 +196,13 @@ async def _probed(
         path = {"id": subject.id} | {name: typed.get(name, "") for name in act.places}
         headers = headers_of(act, secrets.token_hex(KEY_BYTES), str(subject.version))
         try:
-            await visit.desk.ask(act.operation, path, {DRY: "true"}, body, headers)
+            found = await visit.desk.ask(act.operation, path, {DRY: "true"}, body, headers)
         except Refused as refused:
             first = first or refused
         else:
-            return None
-    return first
+            if found.document["events"]:
+                return True, None
+    return False, first
 
 
 def _is_out_of_place(refused: Refused) -> bool:

@@ -22,6 +22,9 @@ from projections import queries, worklists
 from projections.history_lines import Told, line, named_in
 from projections.unseen import masked
 
+IDENTITY: Final = 5
+"""Steps of identification that a page shows."""
+
 CHILDREN: Final = 50
 """Grants passed on that a page shows."""
 
@@ -49,6 +52,7 @@ class Shown:
         self.body: PolicyBody | None = None
         self.names: LocalBook
         self.waiting: list[dict[str, Any]] = []
+        self._known_by: list[Recorded] = []
 
     @property
     def grantee(self) -> str:
@@ -62,15 +66,17 @@ class Shown:
 
     def values(self, customer: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return what the template draws; `customer` is the grantee's state where it is seen."""
-        visit = self.visit
+        visit, facts = self.visit, self.facts
         self._call = visit.desk.entered("grant.events", {"id": self.id})
         recorded = [
             one for one in told(self._call, self.id) if one.recorded.position <= self.facts.position
         ]
         chain = self._above()
-        self._name(recorded, chain)
+        identity = [] if customer is None else self._identity()
+        self._name([*recorded, *identity], chain)
+        self._known_by = identity
         self.body = self.body_of(self.state["policy"])
-        self.events = [self._event(one) for one in recorded]
+        self.events = [self._event(one, opens=facts.opens) for one in recorded]
         if self.facts.now:
             ledgers = visit.services.ledgers
             ledger, at = ledgers.ledger(visit.tenant), ledgers.now(visit.tenant)
@@ -190,10 +196,10 @@ class Shown:
 
     # --- what happened ----------------------------------------------------------------------------
 
-    def _event(self, one: Recorded) -> dict[str, Any]:
+    def _event(self, one: Recorded, *, opens: bool) -> dict[str, Any]:
         event = one.recorded.event
         show: Show = masked
-        if self.facts.opens:
+        if opens:
             show = opener_for(self._call, self.id, one.command_id)
         reason = event.reason
         why: list[str] = []
@@ -219,6 +225,17 @@ class Shown:
             "imported": event.imported is not None,
         }
 
+    def _identity(self) -> list[Recorded]:
+        """Return how the customer became known, the last steps of it; whoever sees them may."""
+        stream = self.grantee.rpartition(":")[2]
+        call = self.visit.desk.entered("customer.events", {"id": stream})
+        found = told(call, stream)
+        known = [one for one in found if stages.belongs_to_identity(one.recorded.type)]
+        return [one for one in known if one.recorded.position <= self.facts.position][-IDENTITY:]
+
+    def _identified(self) -> list[dict[str, Any]]:
+        return [self._event(one, opens=False) for one in self._known_by]
+
     def _what(self, one: Recorded) -> str:
         what = self.visit.words.word("events", one.recorded.type)
         stage = getattr(one.recorded.event, "stage", None)
@@ -230,6 +247,8 @@ class Shown:
 
     def _stages(self, customer: Mapping[str, Any] | None) -> list[stages.Told]:
         own = stages.of_grant([one["type"] for one in self.events], list(self.events))
+        if customer is not None:
+            own["identify"] += self._identified()
         demanded = self.body is None or self.body.verification is not None
         standing = None if customer is None else customer["status"]
         return stages.told(own, self.state["status"], standing, verifies=demanded)

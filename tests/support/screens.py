@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -145,6 +144,7 @@ class Person:
             more["content"] = urlencode(body)
         sent = {name: value for name, value in sent.items() if value}
         answer = self.house.send(method, path, headers=sent, **more)
+        self.house.client.cookies.clear()  # each person keeps their own
         for cookie in answer.headers.get_list("set-cookie"):
             name, _, rest = cookie.partition("=")
             value = rest.partition(";")[0]
@@ -175,7 +175,7 @@ class Person:
             return self.open(answer.headers["location"])
         return Page(answer)
 
-
-def escaped(text: str) -> str:
-    """A text as it stands in the source of a page."""
-    return html.escape(text, quote=False)
+    def submit_get(self, form: Form, **changes: str) -> Page:
+        """Send a form that only asks."""
+        path = form.action.partition("#")[0]
+        return self.open(f"{path}?{urlencode(form.fields | changes)}")
