@@ -82,6 +82,9 @@ class Refold:
         self._cuts = sorted({upto[one.name] for one in (*self._models, *self._series)})
         self._wanted = frozenset(kind for name in upto for kind in KINDS[name])
         self._inline_kinds = frozenset(kind for name in inline_upto for kind in KINDS[name])
+        self._follow_kinds = frozenset(
+            kind for name in upto if name not in inline_upto for kind in KINDS[name]
+        )
         self._course_kinds = frozenset(kind for one in self._series for kind in one.kinds)
         self.begin("", "")
 
@@ -103,6 +106,7 @@ class Refold:
         self._lasts: dict[int, _Last] = {}
         self._skip = kind not in self._wanted
         self._goes_inline = kind in self._inline_kinds
+        self._is_followed = kind in self._follow_kinds
 
     def add(self, stored: Stored) -> None:
         """Fold the stream's next event. Raises `NewerEvent`."""
@@ -110,7 +114,7 @@ class Refold:
             return
         event = None if self._broken else self._evolve(stored)
         follows = None
-        if event is not None and stored.position < self._stop:
+        if self._is_followed and event is not None and stored.position < self._stop:
             follows = self._follow(stored, event)
         if event is not None and self._goes_inline and stored.position <= self._inline_upto:
             self._change(stored, event)
