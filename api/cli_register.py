@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -114,9 +115,13 @@ def _harmless(cell: str | int) -> str | int:
 
 def _bad_headings(fault: BadHeadings, *, as_json: bool) -> int:
     """Tell every fault of a heading row at its cell."""
+    from api.importing.words import word
+
     if as_json:
-        told = [one.document(spoken()) for one in fault.faults]
-        document({"code": fault.code, "exit": USAGE, "listed": told})
+        sentence = word(fault.code, spoken(), **fault.params)
+        listed = [one.document(spoken()) for one in fault.faults]
+        told = {"code": fault.code, "detail": sentence, "exit": USAGE, "listed": listed}
+        aside(json.dumps(told, ensure_ascii=False))
         return USAGE
     code = unusable(fault, as_json=False)
     for one in fault.faults:

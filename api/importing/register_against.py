@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from api.importing.instants import instant
@@ -43,30 +43,35 @@ class Against:
         self._spool = spool
         self._taken: Taken[str] | None = None
 
-    def chunk(self, entries: Sequence[Entry]) -> None:
-        """Look at some rows; the spool knows afterwards what became of them."""
-        named = [e for e in entries if e.ident is not None and (whole(e) or e.number is not None)]
-        keys = {e.row: self._site.namer.key(key_of(e, self._plan)) for e in named}
-        known = self._site.known(list(keys.values()))
-        written = {row: known[key] for row, key in keys.items() if key in known}
-        present = self._present(entries, written)
-        rest = [entry for entry in entries if entry.row not in present]
-        self._numbers([entry for entry in rest if entry.row not in written])
-        self._rights(rest, self._customers(rest))
-
-    def _present(self, entries: Sequence[Entry], written: Mapping[int, bytes]) -> set[int]:
+    def present(self, entries: Sequence[Entry]) -> None:
         """Mark the rows that an earlier run wrote; one that says something else now is refused."""
-        found: set[int] = set()
+        written = self._written(entries)
         for entry in entries:
             said = written.get(entry.row)
             if said is None or entry.state != "sound":
                 continue
-            found.add(entry.row)
+            key = self._site.namer.key(key_of(entry, self._plan))
             if said == fingerprint_of(entry, self._plan, self._site):
-                self._spool.run("UPDATE rows SET state = 'present' WHERE row = ?", entry.row)
+                # Of rows that say the same one alone is there; the others repeat it.
+                if self._spool.run("INSERT OR IGNORE INTO present VALUES (?)", key):
+                    self._spool.run("UPDATE rows SET state = 'present' WHERE row = ?", entry.row)
             else:
                 self._refuse(entry, None, "register.row_changed")
-        return found
+
+    def compare(self, entries: Sequence[Entry]) -> None:
+        """Look at rows that are not present; the spool knows afterwards what became of them."""
+        written = self._written(entries)
+        rest = [entry for entry in entries if entry.state != "present"]
+        self._numbers([entry for entry in rest if entry.row not in written])
+        known = self._customers(rest)
+        self._rights([entry for entry in rest if entry.row not in written], known)
+
+    def _written(self, entries: Sequence[Entry]) -> dict[int, bytes]:
+        """Return the rows that an earlier run wrote, with what each said then."""
+        named = [e for e in entries if e.ident is not None and (whole(e) or e.number is not None)]
+        keys = {e.row: self._site.namer.key(key_of(e, self._plan)) for e in named}
+        known = self._site.known(list(keys.values()))
+        return {row: known[key] for row, key in keys.items() if key in known}
 
     def _numbers(self, entries: Sequence[Entry]) -> None:
         hashes = {e.row: self._site.hash(GRANT_NUMBER, e.number) for e in entries if e.number}

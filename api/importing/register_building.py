@@ -98,7 +98,7 @@ class Builder:
             text = self._sealed(party.id, contact, grant_id, command_id, "text")
             events.append(GrantNoted(**self._stamp(entry, at), label=CONTACT_LABEL, text=text))
         claim = Claim(GRANT_NUMBER, site.hash(GRANT_NUMBER, number), grant_id)
-        return Facts("grant", grant_id, tuple(events), (claim,))
+        return Facts("grant", grant_id, tuple(events), (claim,), free=True)
 
     def customer(self, party: Party, command_id: str) -> Facts:
         """Return the record of a customer that the ledger does not have."""

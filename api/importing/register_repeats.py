@@ -27,13 +27,19 @@ MAX_EXCLUSIVE_ROWS: Final = 20_000
 
 _INSTANT: Final = timedelta(microseconds=1)
 
+_FIRST: Final = "min(row + (state <> 'present') * 1000000000) % 1000000000"
+"""The row that the others of its group are held against: what the ledger has goes before."""
+
+_ORDER: Final = "state <> 'present', row"
+
 _READABLE: Final = "scope IS NOT NULL AND starts IS NOT NULL AND ends IS NOT NULL"
 
 
 class Repeats:
     """Finds in a spool what may not be there twice; the first row stays, later ones are refused.
 
-    Rows that are refused for another reason count as well: mended, they would be there."""
+    A row that an earlier run wrote goes before all others, wherever it stands. Rows that are
+    refused for another reason count as well: mended, they would be there."""
 
     def __init__(self, spool: RegisterSpool, plan: Plan) -> None:
         self._spool = spool
@@ -53,9 +59,9 @@ class Repeats:
 
     def _numbers(self) -> None:
         repeated = (
-            "SELECT r.row, f.first FROM (SELECT counted, min(row) AS first FROM rows"
+            f"SELECT r.row, f.first FROM (SELECT counted, {_FIRST} AS first FROM rows"
             " WHERE counted IS NOT NULL GROUP BY counted HAVING count(*) > 1) f"
-            " JOIN rows r ON r.counted = f.counted AND r.row > f.first"
+            " JOIN rows r ON r.counted = f.counted AND r.row <> f.first AND r.state <> 'present'"
         )
         for row, first in self._found(repeated):
             self._refuse(row, NUMBER, "register.number_twice", other=first)
@@ -63,10 +69,10 @@ class Repeats:
     def _names(self) -> None:
         """Refuse a name that differs from the one this customer has first."""
         differing = (
-            "SELECT r.row, f.row FROM (SELECT ident, min(row) AS row FROM rows"
+            f"SELECT r.row, f.row FROM (SELECT ident, {_FIRST} AS first FROM rows"
             " WHERE ident IS NOT NULL AND name IS NOT NULL GROUP BY ident HAVING count(*) > 1) g"
-            " JOIN rows f ON f.row = g.row JOIN rows r ON r.ident = g.ident AND r.row > f.row"
-            " AND r.compared <> f.compared AND r.name IS NOT NULL"
+            " JOIN rows f ON f.row = g.first JOIN rows r ON r.ident = g.ident"
+            " AND r.compared <> f.compared AND r.name IS NOT NULL AND r.state <> 'present'"
         )
         for row, first in self._found(differing):
             self._refuse(row, NAME, "register.name_differs", other=first)
@@ -75,7 +81,7 @@ class Repeats:
         """Compare the rows of each customer that has several."""
         several = (
             f"WHERE ident IN (SELECT ident FROM rows WHERE ident IS NOT NULL AND {_READABLE}"
-            f" GROUP BY ident HAVING count(*) > 1) AND {_READABLE} ORDER BY ident, row"
+            f" GROUP BY ident HAVING count(*) > 1) AND {_READABLE} ORDER BY ident, {_ORDER}"
         )
         with closing(self._spool.entries(several)) as found:
             for _, rows in groupby(found, key=lambda entry: entry.ident):
@@ -90,7 +96,7 @@ class Repeats:
                 self._spool.refuse(Problem(entry.row, WHOLE_ROW, code, params))
                 continue
             wanted = reservation(entry)
-            met = next(taken.meeting(wanted), None)
+            met = None if entry.state == "present" else next(taken.meeting(wanted), None)
             if met is None:
                 taken.add(entry.row, wanted)
             else:
@@ -102,11 +108,11 @@ class Repeats:
         if self._spool.one(f"SELECT count(*) FROM rows WHERE {readable}") > MAX_EXCLUSIVE_ROWS:
             raise Unusable("register.too_many_exclusive", limit=MAX_EXCLUSIVE_ROWS)
         taken: Taken[Entry] = Taken(self._plan.pivot)
-        with closing(self._spool.entries(f"WHERE {readable} ORDER BY row")) as found:
+        with closing(self._spool.entries(f"WHERE {readable} ORDER BY {_ORDER}")) as found:
             for entry in found:
                 wanted = reservation(entry)
                 met: Met[Entry] | None = next(taken.meeting(wanted), None)
-                if met is None:
+                if met is None or entry.state == "present":
                     taken.add(entry, wanted)
                     continue
                 same = met.holder.ident == entry.ident

@@ -147,15 +147,16 @@ class _Run:
             intake.take(sheet, lambda: self._tell("read", progress.bytes_read, size))
         self._tell("read", size, size)
         self._rows, self._comments = intake.rows, intake.comments
+        against = Against(self._site, self._plan, self._spool)
+        self._each(against.present)
         Repeats(self._spool, self._plan).find()
-        self._look()
+        self._each(against.compare)
 
-    def _look(self) -> None:
-        """Hold the rows against the ledger, some at a time."""
-        against, last, done = Against(self._site, self._plan, self._spool), 0, 0
-        behind = "WHERE row > ? ORDER BY row LIMIT ?"
-        while chunk := list(self._spool.entries(behind, last, CHUNK)):
-            against.chunk(chunk)
+    def _each(self, look: Callable[[Sequence[Entry]], None]) -> None:
+        """Hold all rows against the ledger, some at a time."""
+        last = done = 0
+        while chunk := list(self._spool.entries("WHERE row > ? ORDER BY row LIMIT ?", last, CHUNK)):
+            look(chunk)
             last, done = chunk[-1].row, done + len(chunk)
             self._tell("look", done, self._rows)
         self._spool.judge()
@@ -310,4 +311,6 @@ class _Run:
             if NUMBER.code in self._plan.laid.places:
                 return Problem(entry.row, self._plan.place(NUMBER), "register.number_taken")
             return Problem(entry.row, WHOLE_ROW, "register.number_taken")
-        return Problem(entry.row, WHOLE_ROW, refusal.code, dict(refusal.params))
+        exclusive = refusal.code == "grant.exclusive_overlap"
+        place = self._plan.scope_place if exclusive else WHOLE_ROW
+        return Problem(entry.row, place, refusal.code, dict(refusal.params))

@@ -28,7 +28,7 @@ from api.importing.register_plan import Ruling, columns_of
 from api.importing.register_points import Points
 from api.importing.words import word
 from api.texts import Language
-from domain.catalogue import points
+from domain.catalogue import Catalogue, find, points
 from domain.codes import MAX_CODE
 from domain.values import Instant
 
@@ -223,7 +223,7 @@ def _points(
     for path, point in points(found.catalogue, dimension):
         if known.status(path) != "standing" or row >= MAX_POINTS + 2:
             continue
-        written = _written(path, getattr(point.names, language), known)
+        written = _written(path, found.catalogue, dimension, known, language)
         first = written if row == 2 else first
         for place, text in enumerate((written, path, point.names.zh, point.names.en)):
             sheet.write_string(row, left + place, text, formats.text)
@@ -234,10 +234,22 @@ def _points(
     return _List(f"='{sheet.get_name()}'!{column_name}$3:{column_name}${row}", first)
 
 
-def _written(path: str, name: str, known: Points) -> str:
-    """Return the shortest that means this point alone: its name, else its path."""
-    plain = not any(sign in name for sign in ";；、\n") and compared(name) != "*"
-    return name if plain and known.named(name) == frozenset({path}) else path
+def _written(path: str, known: Catalogue, dimension: str, named: Points, language: Language) -> str:
+    """Return the shortest that means this point alone: its name, with those above it where it must
+    be, else its path."""
+    segments = path.split("/")
+    names: list[str] = []
+    for depth in range(len(segments), 0, -1):
+        point = find(known, dimension, "/".join(segments[:depth]))
+        if point is None:
+            break
+        name: str = getattr(point.names, language)
+        names.insert(0, name)
+        text = "/".join(names)
+        plain = not any(sign in text for sign in ";；、\n") and compared(text) != "*"
+        if plain and "/" not in name and named.named(text) == frozenset({path}):
+            return text
+    return path
 
 
 def _explains(column: Column, language: Language) -> str:

@@ -32,13 +32,15 @@ class Facts(msgspec.Struct, frozen=True):
     """Events for one stream, and what it claims.
 
     `if_absent`: left out where the stream exists already; of a catalogue's events those whose
-    dimension or point exists already."""
+    dimension or point exists already. `free`: of a grant, that it is refused where another has its
+    place in an exclusive kind; history is taken over as it was, overlapping or not."""
 
     kind: str
     stream_id: str
     events: tuple[Event, ...]
     claims: tuple[Claim, ...] = ()
     if_absent: bool = False
+    free: bool = False
 
 
 @final
@@ -61,7 +63,7 @@ class RecordImported(Command, frozen=True, kw_only=True):
     def decide(self, view: View) -> None:
         """Raises `Refused`: `import.not_importer`, `import.too_many_events`,
         `import.not_a_fact` (an event without its source), `import.not_yet` (one later than now),
-        `import.stream_exists`."""
+        `import.stream_exists`, `grant.exclusive_overlap`."""
         if view.by != IMPORTER:
             raise Refused("import.not_importer", party=view.by.ref)
         if sum(len(one.events) for one in self.facts) > MAX_EVENTS:
@@ -85,7 +87,7 @@ class RecordImported(Command, frozen=True, kw_only=True):
             return
         after = view.record(one.kind, one.stream_id, events)
         if isinstance(after, Grant):
-            reserve_imported(view, one.stream_id, after)
+            reserve_imported(view, one.stream_id, after, free=one.free)
         for claim in one.claims:
             view.claim(*claim)
 

@@ -39,14 +39,34 @@ def require_room(view: View, grant_id: str, before: Grant | None, after: Grant) 
     _require_free(view, grant_id, after, more)
 
 
-def reserve_imported(view: View, grant_id: str, grant: Grant) -> None:
-    """Reserve what a grant taken over from before the ledger holds, overlapping or not."""
-    if not grant.policy.policy or not exclusions.reservations(grant, view.at):
+def reserve_imported(view: View, grant_id: str, grant: Grant, *, free: bool) -> None:
+    """Reserve what a grant taken over from before the ledger holds; unless it must be `free`,
+    overlapping or not.
+
+    Raises `Refused` `grant.exclusive_overlap`.
+    """
+    some = exclusions.reservations(grant, view.at)
+    if not grant.policy.policy or not some:
         return
     policy = view.policy(grant.policy.policy)
     version = None if policy is None else policy.versions.get(grant.policy.version)
-    if version is not None and version.body.exclusive:
-        _reserve(view, grant_id, grant)
+    if version is None or not version.body.exclusive:
+        return
+    if free:
+        exclusions.require_free(
+            view.exclusion(grant.policy.policy),
+            grant_id,
+            some,
+            look=view.grant,
+            akin=_not_akin,
+            at=view.at,
+        )
+    _reserve(view, grant_id, grant)
+
+
+def _not_akin(_grant_id: str, _grant: Grant) -> bool:
+    """Tell that what is taken over without a grant above it shares its place with nobody."""
+    return False
 
 
 def _require_grades(view: View, grant: Grant, more: tuple[Holding, ...]) -> None:

@@ -194,7 +194,11 @@ def plant(register: Register, count: int, seed: int, ledger: dict[str, list[Made
     drawn = random.Random(seed)
     spots = list(_spots(register))
     drawn.shuffle(spots)
-    kinds = [*ANYWHERE.items(), *PERSONS.items()]
+    kinds = [
+        one
+        for one in (*ANYWHERE.items(), *PERSONS.items())
+        if one[0] not in OF_THE_LEDGER or ledger[OF_THE_LEDGER[one[0]]]
+    ]
     planted: set[str] = set()
     numbered = [(row, made) for row, made in enumerate(register.rows, 2) if made["number"]][::-1]
     while len(register.planted) < count:
@@ -204,8 +208,7 @@ def plant(register: Register, count: int, seed: int, ledger: dict[str, list[Made
         row, made, before = spots.pop(place)
         used = OF_THE_LEDGER.get(name)
         other = next((one for one in numbered if one[0] < before[0]), None)
-        if other is None or (used is not None and not ledger[used]):
-            continue
+        assert other is not None
         spot = Spot(row, made, before, other, ledger[used].pop() if used else {})
         if name == "text that lost digits" or name.startswith("number"):
             made["number"] = ""
