@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from typing import IO, Any, Final, NamedTuple, Protocol
 
 from replay.bundle_format import (
+    MANIFEST,
     MAX_FILE_BYTES,
     MAX_MANIFEST_BYTES,
     MAX_PART_BYTES,
     MAX_PARTS,
     MAX_RATIO,
+    SEAL,
     Damaged,
     Part,
 )
@@ -32,6 +34,7 @@ _END_MARK: Final = b"PK\x05\x06"
 _VERSION: Final = 20
 _DATE: Final = 0x21
 """The first of January 1980: an archive tells no time, the manifest does."""
+_STORED: Final = 0
 _DEFLATED: Final = 8
 _LEVEL: Final = 6
 _RAW: Final = -15
@@ -49,6 +52,11 @@ class Entry(NamedTuple):
     offset: int
 
     @property
+    def method(self) -> int:
+        """What the manifest cannot speak of lies unpacked: a packed byte may have bits to spare."""
+        return _STORED if self.name in (MANIFEST, SEAL) else _DEFLATED
+
+    @property
     def data(self) -> int:
         return self.offset + _LOCAL.size + len(self.name)
 
@@ -58,12 +66,12 @@ class Entry(NamedTuple):
 
     def local(self) -> bytes:
         """Return the header before the packed bytes."""
-        fixed = (_VERSION, 0, _DEFLATED, 0, _DATE, self.crc, self.packed, self.size)
+        fixed = (_VERSION, 0, self.method, 0, _DATE, self.crc, self.packed, self.size)
         return _LOCAL.pack(_LOCAL_MARK, *fixed, len(self.name), 0) + self.name.encode()
 
     def central(self) -> bytes:
         """Return its line in the directory."""
-        fixed = (_VERSION, _VERSION, 0, _DEFLATED, 0, _DATE, self.crc, self.packed, self.size)
+        fixed = (_VERSION, _VERSION, 0, self.method, 0, _DATE, self.crc, self.packed, self.size)
         rest = (len(self.name), 0, 0, 0, 0, 0, self.offset)
         return _CENTRAL.pack(_CENTRAL_MARK, *fixed, *rest) + self.name.encode()
 
@@ -98,8 +106,10 @@ class Writing:
 
     def add(self, name: str, data: bytes, lines: int = 0, first: int = 0, last: int = 0) -> Part:
         """Write one part; return how the manifest names it. Raises `TooLarge`."""
-        deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
-        packed = deflate.compress(data) + deflate.flush()
+        packed = data
+        if name not in (MANIFEST, SEAL):
+            deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
+            packed = deflate.compress(data) + deflate.flush()
         entry = Entry(name, zlib.crc32(data), len(packed), len(data), self.length)
         parts = len(self._entries)
         if entry.end + _room(parts) > self._limit or parts >= MAX_PARTS:
@@ -147,12 +157,15 @@ class Reading:
 
     def unpacked(self, entry: Entry, packed: bytes) -> bytes:
         """Return a part as it was before it was packed. Raises `Damaged`."""
-        inflate = zlib.decompressobj(_RAW)
-        try:
-            data = inflate.decompress(packed, entry.size + 1)
-        except zlib.error as fault:
-            raise Damaged("bundle.hash", _where(entry)) from fault
-        whole = inflate.eof and not inflate.unused_data and not inflate.unconsumed_tail
+        if entry.method == _STORED:
+            data, whole = packed, True
+        else:
+            inflate = zlib.decompressobj(_RAW)
+            try:
+                data = inflate.decompress(packed, entry.size + 1)
+            except zlib.error as fault:
+                raise Damaged("bundle.hash", _where(entry)) from fault
+            whole = inflate.eof and not inflate.unused_data and not inflate.unconsumed_tail
         if len(data) != entry.size or not whole or zlib.crc32(data) != entry.crc:
             raise Damaged("bundle.hash", _where(entry))
         return data
