@@ -101,7 +101,12 @@ def lay(bench: Bench, **changes: Any) -> None:
         PointAdded(**place, path="CN/91", names=Names("新区", "CN/91"), from_=future),
     ]
     site.submit([Facts("catalogue", bench.tenant, tuple(events), if_absent=True)]).result()
-    body = PolicyBody(
+    publish(bench, body(**changes))
+
+
+def body(**changes: Any) -> PolicyBody:
+    """A policy that needs no approval; `changes` are its fields."""
+    known = PolicyBody(
         kind=KIND,
         names=Names("经销授权", "Dealership"),
         dimensions=tuple(DIMENSIONS),
@@ -111,19 +116,19 @@ def lay(bench: Bench, **changes: Any) -> None:
         ),
         no_approval_needed=True,
     )
-    publish(bench, msgspec.structs.replace(body, **changes))
+    return msgspec.structs.replace(known, **changes)
 
 
-def publish(bench: Bench, body: PolicyBody) -> str:
+def publish(bench: Bench, ruling: PolicyBody) -> str:
     """Put a policy in force; return its stream."""
     site, stream, stamp = _site(bench), new_id(), _stamp(LONG_AGO)
     facts = (
-        PolicyDrafted(**stamp, version=1, body=body),
+        PolicyDrafted(**stamp, version=1, body=ruling),
         PolicySubmitted(**stamp, version=1),
         PolicyApproved(**stamp, version=1),
         PolicyPublished(**stamp, version=1, from_=LONG_AGO),
     )
-    claim = Claim(KIND_CLAIM, site.hash(KIND_CLAIM, body.kind), stream)
+    claim = Claim(KIND_CLAIM, site.hash(KIND_CLAIM, ruling.kind), stream)
     site.submit([Facts("policy", stream, facts, (claim,))]).result()
     return stream
 
