@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from api.cli_help import Command, Group
+from api.cli_past import AsOf, Happened, Looked, looked, looking
 from api.cli_places import Places, Tenant, instant_of, tenant_of
 from api.cli_questions import compliance_duties, staff_numbers
 from api.cli_shown import FINDINGS, FINE, Json, document, instant, line, table
@@ -44,13 +45,20 @@ def register(app: typer.Typer) -> None:
     app.add_typer(compliance, name="compliance", cls=Group)
 
 
-def unchecked(*, tenant: TenantOption = None, as_json: Json = False) -> int:
+def unchecked(
+    *,
+    as_of: AsOf = None,
+    happened: Happened = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> int:
     """List the cases that somebody approved and nobody checked."""
     from projections.compliance import unchecked as ask
 
     return _list(
         tenant,
-        lambda conn, known, after: ask(conn, known.id, after=after, limit=PAGE),
+        (as_of, None, happened),
+        lambda conn, known, _, after: ask(conn, known.id, after=after, limit=PAGE),
         ("number", "case_kind", "opened_at", "approvals", "demanded", "imported"),
         as_json=as_json,
     )
@@ -60,17 +68,19 @@ def open_longer(
     *,
     days: DaysOption = 30,
     moment: InstantOption = None,
+    as_of: AsOf = None,
+    happened: Happened = None,
     tenant: TenantOption = None,
     as_json: Json = False,
 ) -> int:
     """List the cases that are open for longer than so many days."""
     from projections.compliance import open_longer as ask
 
-    when = instant_of(moment)
     return _list(
         tenant,
-        lambda conn, known, after: ask(
-            conn, known.id, days=days, instant=when or _now(known), after=after, limit=PAGE
+        (as_of, moment, happened),
+        lambda conn, known, view, after: ask(
+            conn, known.id, days=days, instant=view.at, after=after, limit=PAGE
         ),
         ("number", "case_kind", "opened_at", "open_days", "over_at"),
         as_json=as_json,
@@ -78,16 +88,21 @@ def open_longer(
 
 
 def beyond_evidence(
-    *, moment: InstantOption = None, tenant: TenantOption = None, as_json: Json = False
+    *,
+    moment: InstantOption = None,
+    as_of: AsOf = None,
+    happened: Happened = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
 ) -> int:
     """List what is in force beyond the end of the evidence or identity it rests on."""
     from projections.compliance import beyond_evidence as ask
 
-    when = instant_of(moment)
     return _list(
         tenant,
-        lambda conn, known, after: ask(
-            conn, known.id, instant=when or _now(known), after=after, limit=PAGE
+        (as_of, moment, happened),
+        lambda conn, known, view, after: ask(
+            conn, known.id, instant=view.at, after=after, limit=PAGE
         ),
         ("number", "kind", "beyond", "evidence_ends_at", "identity_ends_at", "ends_at"),
         as_json=as_json,
@@ -98,17 +113,19 @@ def ending(
     *,
     days: DaysOption = 30,
     moment: InstantOption = None,
+    as_of: AsOf = None,
+    happened: Happened = None,
     tenant: TenantOption = None,
     as_json: Json = False,
 ) -> int:
     """List the grants that end within so many days, the soonest first."""
     from projections.compliance import ending as ask
 
-    when = instant_of(moment)
     return _list(
         tenant,
-        lambda conn, known, after: ask(
-            conn, known.id, days=days, instant=when or _now(known), after=after, limit=PAGE
+        (as_of, moment, happened),
+        lambda conn, known, view, after: ask(
+            conn, known.id, days=days, instant=view.at, after=after, limit=PAGE
         ),
         ("number", "kind", "ends_at", "left_days"),
         as_json=as_json,
@@ -117,16 +134,21 @@ def ending(
 
 
 def retired_policies(
-    *, moment: InstantOption = None, tenant: TenantOption = None, as_json: Json = False
+    *,
+    moment: InstantOption = None,
+    as_of: AsOf = None,
+    happened: Happened = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
 ) -> int:
     """List what is in force under a retired or superseded version of its policy."""
     from projections.compliance import retired_policies as ask
 
-    when = instant_of(moment)
     return _list(
         tenant,
-        lambda conn, known, after: ask(
-            conn, known.id, instant=when or _now(known), after=after, limit=PAGE
+        (as_of, moment, happened),
+        lambda conn, known, view, after: ask(
+            conn, known.id, instant=view.at, after=after, limit=PAGE
         ),
         ("number", "kind", "policy_version", "retired_at", "superseded_at", "ends_at"),
         as_json=as_json,
@@ -137,6 +159,8 @@ def approvers(
     *,
     since: Annotated[str | None, typer.Option("--since", metavar="INSTANT")] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="INSTANT")] = None,
+    as_of: AsOf = None,
+    happened: Happened = None,
     tenant: TenantOption = None,
     as_json: Json = False,
 ) -> int:
@@ -146,7 +170,8 @@ def approvers(
     begin, end = instant_of(since), instant_of(until)
     return _list(
         tenant,
-        lambda conn, known, after: ask(
+        (as_of, None, happened),
+        lambda conn, known, _, after: ask(
             conn, known.id, since=begin, until=end, after=after, limit=PAGE
         ),
         ("parties", "approvals", "cases", "kinds", "first", "last", "imported"),
@@ -157,19 +182,25 @@ def approvers(
 
 def _list(
     tenant: str | None,
-    ask: Callable[[psycopg.Connection[Any], Tenant, Any], Page],
+    past: tuple[str | None, str | None, str | None],
+    ask: Callable[[psycopg.Connection[Any], Tenant, Looked, Any], Page],
     columns: Sequence[str],
     *,
     as_json: bool,
     finding: bool = True,
 ) -> int:
-    """Show every row of a list; with `finding` the exit code tells whether there is one."""
-    with Places().connection() as conn:
+    """Show every row of a list; `past` is as of when, by which clock, and what had happened; with
+    `finding` the exit code tells whether there is a row.
+    """
+    places = Places()
+    with places.connection() as conn:
         known = tenant_of(conn, tenant)
-        found = whole(lambda after: ask(conn, known, after))
+        view = looked(conn, known, *past)
+        with looking(places, conn, known, view):
+            found = whole(lambda after: ask(conn, known, view, after))
         numbers = staff_numbers(conn, known.id)
     if as_json:
-        document({"items": found})
+        document({"items": found, **view.named()})
     else:
         headings = [say(f"compliance.{name}") for name in columns]
         table(headings, [[_cell(row[name], numbers) for name in columns] for row in found])
@@ -204,11 +235,6 @@ def whole(ask: Callable[[Any], Page]) -> Rows:
         after = page.last
         if after is None:
             return found
-
-
-def _now(tenant: Tenant) -> datetime:
-    """Return the instant by which a tenant's lists are asked, as its commands are decided."""
-    return tenant.recorded_at if tenant.clock == "given" else max(clock(), tenant.recorded_at)
 
 
 def clock() -> datetime:

@@ -17,6 +17,7 @@ import typer
 from api.cli_acts import VerbGroup
 from api.cli_errors import Failure, Usage
 from api.cli_help import Command
+from api.cli_past import AsOf, At, Happened, Looked, looked
 from api.cli_places import Places, claimed, tenant_of
 from api.cli_service import KeyFile, ServiceBook, grant_id, grant_number, has_key, opened, party_ref
 from api.cli_shown import FINE, Json, aside, document, line, pairs, table
@@ -44,6 +45,9 @@ def grant_list(
     status: Annotated[str | None, typer.Option("--status", metavar="STATE")] = None,
     kind: Annotated[str | None, typer.Option("--kind", metavar="KIND")] = None,
     limit: Annotated[int | None, typer.Option("--limit", metavar="ROWS", min=1)] = None,
+    as_of: AsOf = None,
+    at: At = None,
+    happened: Happened = None,
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> int:
@@ -53,6 +57,9 @@ def grant_list(
         "grantee": None if grantee is None else party_ref(service, grantee),
         "status": status,
         "kind": kind,
+        "as_of": as_of,
+        "at": at,
+        "happened": happened,
     }
     book = ServiceBook(service)
     listed = 0
@@ -93,6 +100,9 @@ def _row(one: Mapping[str, Any], book: Book) -> tuple[str, ...]:
 def grant_show(
     grant: Annotated[str, typer.Argument(metavar="NUMBER")],
     *,
+    as_of: AsOf = None,
+    at: At = None,
+    happened: Happened = None,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="TENANT")] = None,
     key_file: KeyFile = None,
     as_json: Json = False,
@@ -103,30 +113,33 @@ def grant_show(
 
         service = opened(key_file)
         stream = grant_id(service, grant)
-        found = grant_read(service, stream)
-        found["history"] = _events(service, stream)
+        past = {"as_of": as_of, "at": at, "happened": happened}
+        found = grant_read(service, stream, past)
+        found["history"] = _events(service, stream, past | {"at": None})
         _shown(found, ServiceBook(service), as_json=as_json)
         return FINE
     places = Places()
     with places.connection() as conn:
         owner = tenant_of(conn, tenant)
         stream = _stream(places, conn, owner.id, grant)
+        view = looked(conn, owner, as_of, at, happened)
     from domain.ledger import Ledgers
 
     with closing(Ledgers(places.url("database_url"), None, _clock, writers=1)) as ledgers:
-        read = _read(ledgers, owner.id, stream)
+        read = _read(ledgers, owner.id, stream, view)
         if read is None:
             raise Usage("grant.unknown", grant=grant)
         _shown(read, _LedgerBook(ledgers, owner.id), as_json=as_json)
     return FINE
 
 
-def _events(service: Service, stream: str) -> list[dict[str, Any]]:
+def _events(service: Service, stream: str, past: Mapping[str, str | None]) -> list[dict[str, Any]]:
     """Return all events of a grant; none where the key opens no more than one's own view."""
     from api.cli_own import OWN_ONLY
 
     try:
-        pages = service.pages(f"/v1/grants/{stream}/events", {"limit": EVENTS_A_PAGE})
+        query = {"limit": EVENTS_A_PAGE, **past}
+        pages = service.pages(f"/v1/grants/{stream}/events", query)
         return [one for page in pages for one in page]
     except Failure as fault:
         if fault.code != OWN_ONLY:
@@ -151,18 +164,22 @@ def _clock() -> datetime:
     return datetime.now(UTC)
 
 
-def _read(ledgers: Ledgers, tenant: str, stream: str) -> dict[str, Any] | None:
+def _read(ledgers: Ledgers, tenant: str, stream: str, view: Looked) -> dict[str, Any] | None:
     """Return a grant as the doors show it, with its history; None where there is none."""
     from api import rendering
 
-    loaded = ledgers.load(tenant, "grant", stream)
-    if loaded.state is None:
+    streams = view.of(ledgers.ledger(tenant))
+    streams.refresh([stream])
+    loaded = streams.recall("grant", stream)
+    if loaded is None or loaded.state is None:
         return None
+    history = [one for one in ledgers.history(tenant, stream) if view.sees(one)]
     return {
         "id": stream,
         "version": loaded.version,
-        "state": rendering.state("grant", loaded.state, ledgers.now(tenant)),
-        "history": [rendering.event(one) for one in ledgers.history(tenant, stream)],
+        "state": rendering.state("grant", loaded.state, view.at),
+        "history": [rendering.event(one) for one in history],
+        **view.named(),
     }
 
 

@@ -9,6 +9,7 @@ import typer
 
 from api.cli_errors import Usage
 from api.cli_help import Command
+from api.cli_past import AsOf, Happened, looked, looking
 from api.cli_places import Places, tenant_of
 from api.cli_shown import FINE, Json, aside, document, instant, line, table
 from api.cli_texts import say, spoken, word
@@ -33,6 +34,8 @@ def history(
     order: Annotated[str, typer.Option("--order", metavar="ORDER")] = "newest",
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0)] = LINES,
     around: Annotated[int | None, typer.Option("--around", metavar="POSITION", min=1)] = None,
+    as_of: AsOf = None,
+    happened: Happened = None,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="TENANT")] = None,
     as_json: Json = False,
 ) -> int:
@@ -44,14 +47,17 @@ def history(
         raise Usage("history.order", order=order, known=ORDERS)
     if around is not None and words:
         raise Usage("history.around")
-    with Places().connection() as conn:
+    places = Places()
+    with places.connection() as conn:
         known = tenant_of(conn, tenant)
-        if around is not None:
-            return _around(conn, known.id, around, as_json=as_json)
-        rows, more = _found(conn, known.id, _question(words or []), order, limit)
-        shown = _shown(conn, known.id, rows)
+        view = looked(conn, known, as_of, None, happened)
+        with looking(places, conn, known, view):
+            if around is not None:
+                return _around(conn, known.id, around, as_json=as_json)
+            rows, more = _found(conn, known.id, _question(words or []), order, limit)
+            shown = _shown(conn, known.id, rows)
     if as_json:
-        document({"items": shown, "more": more})
+        document({"items": shown, "more": more, **view.named()})
         return FINE
     _table(shown)
     if not shown:

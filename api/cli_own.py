@@ -48,17 +48,20 @@ def myself(service: Service) -> Mapping[str, Any]:
     return service.get("/v1/me").document
 
 
-def grant_read(service: Service, stream: str) -> dict[str, Any]:
-    """Return a grant as the key may see it: whole, or what is shown to its own party.
+def grant_read(
+    service: Service, stream: str, past: Mapping[str, str | None] | None = None
+) -> dict[str, Any]:
+    """Return a grant as the key may see it, now or in the past: whole, or what is shown to its own
+    party.
 
     Raises `Failure`.
     """
     try:
-        return service.get(f"/v1/grants/{stream}").document
+        return service.get(f"/v1/grants/{stream}", past).document
     except Failure as fault:
         if fault.code != OWN_ONLY:
             raise
-    own: Mapping[str, Any] = service.get(f"/v1/me/grants/{stream}").document
+    own: Mapping[str, Any] = service.get(f"/v1/me/grants/{stream}", past).document
     found = {"id": stream, "version": own["version"], "state": _state(own)}
     return found if own["agreement"] is None else found | {"agreement": own["agreement"]}
 

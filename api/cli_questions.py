@@ -11,6 +11,7 @@ import typer
 from api import cli_texts
 from api.cli_errors import Usage
 from api.cli_help import Command
+from api.cli_past import AsOf, Happened, looked, looking
 from api.cli_places import Places, instant_of, party_of, tenant_of
 from api.cli_shown import FINDINGS, FINE, Json, document, line, pairs, table
 from api.cli_texts import say
@@ -134,6 +135,8 @@ def _as_lines(
 def compliance_duties(
     *,
     pair: Annotated[str | None, typer.Option("--pair", metavar="PAIR")] = None,
+    as_of: AsOf = None,
+    happened: Happened = None,
     tenant: TenantOption = None,
     as_json: Json = False,
 ) -> int:
@@ -144,20 +147,23 @@ def compliance_duties(
     if pair is not None and wanted is None:
         raise Usage("duties.pair", pair=pair, known=PAIRS)
     found: list[dict[str, Any]] = []
-    with Places().connection() as conn:
+    places = Places()
+    with places.connection() as conn:
         known = tenant_of(conn, tenant)
-        after: Any = None
-        while True:
-            page = breaches(conn, known.id, pair=wanted, after=after, limit=DUTIES_PAGE)
-            found += page.items
-            if page.last is None:
-                break
-            after = page.last
-        counted = totals(conn, known.id)
+        view = looked(conn, known, as_of, None, happened)
+        with looking(places, conn, known, view):
+            after: Any = None
+            while True:
+                page = breaches(conn, known.id, pair=wanted, after=after, limit=DUTIES_PAGE)
+                found += page.items
+                if page.last is None:
+                    break
+                after = page.last
+            counted = totals(conn, known.id)
         numbers = staff_numbers(conn, known.id)
     if as_json:
         shown = {"cases": counted.cases, "pairs": counted.pairs, "position": counted.position}
-        document({**shown, "items": found})
+        document({**shown, "items": found, **view.named()})
         return FINDINGS if found else FINE
     headings = [say(f"duties.{name}") for name in ("grant", "person", *ACTS)]
     table(headings, [_breach(one, numbers) for one in found])

@@ -11,6 +11,7 @@ import typer
 from api.cli_compliance import MAX_DAYS, PAGE, TenantOption, clock, whole
 from api.cli_errors import Usage
 from api.cli_help import Command
+from api.cli_past import AsOf, At, Happened, looked, looking
 from api.cli_places import Places, party_of, tenant_of
 from api.cli_shown import FINE, Json, document, line, table
 from api.cli_texts import say, spoken, word
@@ -33,6 +34,9 @@ def worklist(
         int | None, typer.Option("--overdue", metavar="N", min=0, max=MAX_DAYS)
     ] = None,
     unassigned: Annotated[bool, typer.Option("--unassigned")] = False,
+    as_of: AsOf = None,
+    at: At = None,
+    happened: Happened = None,
     tenant: TenantOption = None,
     as_json: Json = False,
 ) -> int:
@@ -63,11 +67,13 @@ def worklist(
             overdue,
             unassigned or None,
         )
-        now, ledger = ledgers.now(known.id), ledgers.ledger(known.id)
-        found = whole(lambda after: read(conn, ledger, now, wish, after=after, limit=PAGE))
+        view = looked(conn, known, as_of, at, happened)
+        streams = view.of(ledgers.ledger(known.id))
+        with looking(places, conn, known, view):
+            found = whole(lambda after: read(conn, streams, view.at, wish, after=after, limit=PAGE))
         customers = _customer_numbers(conn, known.id, [row["customer"] for row in found])
     if as_json:
-        document({"items": found})
+        document({"items": found, **view.named()})
         return FINE
     names = ("since", "days", "task", "record", "customer", "needs", "could")
     table([say(f"work.{name}") for name in names], [_task(row, customers) for row in found])

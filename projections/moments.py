@@ -135,6 +135,12 @@ def recorded_at(conn: psycopg.Connection[Any], tenant: str, position: int) -> da
     return None if row is None else row[0]
 
 
+def position_at(conn: psycopg.Connection[Any], tenant: str, at: datetime) -> int:
+    """Return the last position recorded at or before an instant; 0 where there was none."""
+    row = conn.cursor(row_factory=tuple_row).execute(_POSITION_AT, (UUID(tenant), at)).fetchone()
+    return 0 if row is None else row[0]
+
+
 # --- the worker -----------------------------------------------------------------------------------
 
 
@@ -245,6 +251,7 @@ _ASK: Final[LiteralString] = (
     " FROM ask_moment(%s, %s::bigint, %s::timestamptz, %s::jsonb, %s::integer)"
 )
 _CHOOSE: Final[LiteralString] = "SELECT choose_moment(%s, %s::integer)"
+_POSITION_AT: Final[LiteralString] = "SELECT read_position_at(%s, %s::timestamptz)"
 _CHOSEN: Final[LiteralString] = "SELECT chosen(%s)"
 _STANDING: Final[LiteralString] = (
     "SELECT l.position, (SELECT min(c.position) FROM generations g"

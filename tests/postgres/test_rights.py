@@ -34,6 +34,10 @@ ATTEMPTS = {
     "swap a generation": "UPDATE generations SET live = NOT live",
     "move a checkpoint": "UPDATE checkpoints SET position = 0",
     "write permissions past append": "SELECT inline_apply(NULL, NULL, NULL, NULL)",
+    "make a moment of the past": "INSERT INTO moments (tenant_id, moment, position, folds, state)"
+    " VALUES (gen_random_uuid(), 1, 1, '{}', 'ready')",
+    "call a moment ready": "UPDATE moments SET state = 'ready'",
+    "drop a moment": "DELETE FROM moments",
     "make a tenant": "SELECT create_tenant(gen_random_uuid(), 'x', 'system', '{}')",
     "rename a tenant": "UPDATE tenants SET name = 'x'",
     "drop the guard": "DROP TRIGGER append_only ON events",
