@@ -60,9 +60,12 @@ def _imported(file: Path, tenant: str | None, order: Order, faults: Path | None)
     from api.importing.instants import zone_of
     from api.importing.register_running import Wanted, run_register
 
-    zone = zone_of(order.zone)
+    try:
+        zone = zone_of(order.zone)
+    except Unusable:
+        zone = None
     if zone is None:
-        raise Unusable("import.mapping_malformed", fault=order.zone)
+        raise Unusable("register.zone_unknown", zone=order.zone)
     actions = tuple(one.strip() for one in order.actions.split(",") if one.strip())
     wanted = Wanted(order.policy, actions, zone, order.sheet, order.all_or_nothing, order.dry_run)
     places = Places()
