@@ -206,6 +206,7 @@ def test_an_archive_never_grows_beyond_what_a_zip_file_can_be() -> None:
 
 
 @pytest.mark.drill
+@pytest.mark.timeout(600)
 def test_no_changed_byte_anywhere_goes_unseen(
     tmp_path: Path, small: bytes, rounds: Callable[[int, int], int]
 ) -> None:
