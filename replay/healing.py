@@ -24,6 +24,7 @@ from projections.store import Quarantine
 from projections.tables import HISTORY_KEYS, Table
 from replay.comparable import Row, comparable
 from replay.compare import against
+from replay.findings import COUNT
 from replay.rebuild_bulk import INSERTS
 from replay.rebuild_plan import FOLDS, Conn, RebuildRefused, acting, alone, connect
 from replay.stream_rows import Folded, Live, events_of, folded, live_models, live_rows, tables_of
@@ -163,6 +164,7 @@ def _heal(
     conn.execute(_MOMENTS, (tenant, tenant, ids))
     conn.execute(_RELEASE, (tenant, ids))
     conn.execute(_DIFFERENCES, (tenant, ids, tenant in streams))
+    conn.execute(COUNT, {"tenant": tenant})
     conn.execute(_REVISION, (tenant, list(inline.FOLDS)))
     return Healed(tuple(streams), head[0], written, ())
 
@@ -183,7 +185,8 @@ def _rewrite(conn: Conn, tenant: str, table: Table, live: Live, of: Folded, stra
     differences = list(against(table, there, must))
     keys = _keys(table, strays.rows.get(table.name, ()))
     known = _keys(table, there)
-    more = [key for key in keys if key not in known]
+    right = _keys(table, must)
+    more = [key for key in keys if key not in known and key not in right]
     if not differences and not more:
         return 0
     named = {"tenant": tenant, "generation": live.generation}

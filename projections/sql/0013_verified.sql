@@ -10,18 +10,19 @@ ALTER TABLE quarantined ADD COLUMN found_at timestamptz NOT NULL DEFAULT clock_t
 CREATE INDEX points_assigned ON points (tenant_id, generation, path) WHERE dimension LIKE 'customer/%';
 
 -- One row a tenant; its lock is what verifiers and whoever heals take turns by. `changes` is raised with every heal.
---   swept_upto    the last stream compared in the sweep under way, NULL before the first
---   swept_from    the head when this sweep began; `keys` rows of `history_keys` up to there were found by it
---   swept_at      when a sweep was last brought to its end
+--   swept_from   how far the history had followed the log when the sweep under way began, NULL between two
+--   swept_upto   the last stream that it has compared; `keys` rows of `history_keys` up to `swept_from` it has found
+--   swept_at     when a sweep was last brought to its end
+--   differences, quarantined   how many there were when a verifier last looked: counts for who may see no tenant's rows
 CREATE TABLE sweeps (
-    tenant_id  uuid PRIMARY KEY REFERENCES tenants,
-    changes    integer NOT NULL DEFAULT 0,
-    swept_upto uuid,
-    swept_from bigint,
-    keys       bigint NOT NULL DEFAULT 0,
-    streams    bigint NOT NULL DEFAULT 0,
-    began_at   timestamptz,
-    swept_at   timestamptz
+    tenant_id   uuid PRIMARY KEY REFERENCES tenants,
+    changes     integer NOT NULL DEFAULT 0,
+    swept_from  bigint,
+    swept_upto  uuid,
+    keys        bigint NOT NULL DEFAULT 0,
+    swept_at    timestamptz,
+    differences integer NOT NULL DEFAULT 0,
+    quarantined integer NOT NULL DEFAULT 0
 );
 
 -- Up to which position every stream's rows were compared with a fold from its first event.
@@ -35,7 +36,8 @@ CREATE TABLE verified (
 
 -- Rows that are not what the log says. `stream_id`: what they follow from, NULL where it is no stream's id; `resting`: a
 -- stream that is in quarantine with it. `key` names the row, `columns` are those that differ, none where the row is there
--- that should not be, or is not there. Compared as of `position`. No values: they would be what nobody wrote.
+-- that should not be, or is not there. Compared as of `position`. No values: they would be what nobody wrote. `stray`: no
+-- index finds the row by its stream.
 CREATE TABLE differences (
     tenant_id  uuid NOT NULL,
     stream_id  uuid,
@@ -45,6 +47,7 @@ CREATE TABLE differences (
     key        jsonb NOT NULL,
     columns    text[] NOT NULL,
     position   bigint NOT NULL,
+    stray      boolean NOT NULL,
     found_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, relation, key)
 );

@@ -53,7 +53,7 @@ def test_every_table_with_a_generation_is_compared(owner: psycopg.Connection[Any
         "SELECT table_name FROM information_schema.columns"
         " WHERE table_schema = 'public' AND column_name = 'generation'"
     ).fetchall()
-    assert {row[0] for row in rows} == {"generations", "checkpoints", *TABLES}
+    assert {row[0] for row in rows} == {"generations", "checkpoints", "verified", *TABLES}
 
 
 def test_the_live_tables_of_a_firm_are_what_the_log_says(
