@@ -159,8 +159,8 @@ def _own_acts(stream: str, before: Past, after: Past) -> list[Act]:
     rows: Any = ()
     for stored, state in after.steps(after.events(stream)):
         now = () if state is None else permissions.rows(state)
-        if now != rows and stored.position > before.position:
-            found.append(act(stored))
+        if now != rows and stored.position > before.position and state is not None:
+            found.append(act(stored))  # one that cannot be read is nobody's act
         rows = now
     return found
 
@@ -169,8 +169,8 @@ def _party_acts(ref: str, before: Past, after: Past) -> list[Act]:
     kind, _, stream = ref.partition(":")
     found: list[Act] = []
     if kind == TEAM:
-        for stored in after.catalogue_events():
-            if stored.position > before.position:
+        for stored, state in after.steps(after.catalogue_events()):
+            if stored.position > before.position and state is not None:
                 told = act(stored)
                 path = (getattr(told.event, "dimension", ""), getattr(told.event, "path", ""))
                 found += [told] if path == (TEAM, stream) else []
@@ -178,7 +178,7 @@ def _party_acts(ref: str, before: Past, after: Past) -> list[Act]:
     party = NOBODY
     for stored, state in after.steps(after.events(stream)):
         now = party_of(party, stored, state) if isinstance(state, Customer | Staff) else NOBODY
-        if now != party and stored.position > before.position:
+        if now != party and stored.position > before.position and state is not None:
             found.append(act(stored))
         party = now
     return found
