@@ -34,8 +34,8 @@ BEING_MADE: Final = 4
 UNASKED_HOURS: Final = 24
 """For so long a moment is kept that nobody asks for."""
 
-PAGE: Final = 1_000
-"""Events of one transaction at the most."""
+PAGE: Final = 250
+"""Events of one transaction at the most; so long what is live may have to wait."""
 
 STATES: Final = 50_000
 """Folded streams remembered while a moment is filled; others are folded again."""

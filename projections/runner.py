@@ -74,7 +74,7 @@ class Runner:
         self._folds = (list(folds), list(folds.values()))
         self._page = page
         self._states: Recent[Folded] = Recent(states)
-        self._maker = Maker(page=page, states=states)
+        self._maker = Maker(states=states)
         self._every = dict(folds) == dict(FOLDS)
         self._conn: Conn | None = None
         self._woken = threading.Event()
