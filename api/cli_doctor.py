@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
-from api import cli_texts
+from api import cli_counts, cli_texts
 from api.cli_errors import told
 from api.cli_help import Command
 from api.cli_places import Places, Tenant, tenant_of, tenants
@@ -63,6 +63,7 @@ def doctor(
     """Look at database, roles, migrations, keys, read models, clocks; with --log at every log."""
     places = Places(migrates=False)  # it looks, and changes nothing
     found: list[Looked] = []
+    counts: list[cli_counts.Counted] = []
     with places.connection() as conn:
         looks: list[Look] = [_server, _role, _clock, _migrations]
         for look in looks:
@@ -73,22 +74,25 @@ def doctor(
             found += _keys(places)
             found += _read_models(conn, known)
             found += _quarantine(conn, known)
+            counts = cli_counts.counted(conn, known)
             if log:
                 for one in known:
                     found += _log(places, one)
-    _show(found, as_json=as_json)
+    _show(found, counts, as_json=as_json)
     return FINE if all(one.ok for one in found) else FINDINGS
 
 
-def _show(found: list[Looked], *, as_json: bool) -> None:
+def _show(found: list[Looked], counts: list[cli_counts.Counted], *, as_json: bool) -> None:
     findings = [one for one in found if not one.ok]
     if as_json:
-        document({"ok": not findings, "looked": [one._asdict() for one in found]})
+        looked, held = [one._asdict() for one in found], [one._asdict() for one in counts]
+        document({"ok": not findings, "looked": looked, "counts": held})
         return
     table(
         None,
         [(say("doctor.ok" if one.ok else "doctor.finding"), one.code, one.text) for one in found],
     )
+    cli_counts.show(counts)
     line()
     if findings:
         line(say("doctor.findings", number=len(findings)))

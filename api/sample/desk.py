@@ -206,10 +206,9 @@ class _Past:
 
     def result(self, number: int) -> Result:
         """Return what came of the step of this number."""
-        place = self._places.get(number)
-        if place is None:
+        first, count = self._places.get(number, (0, 0))
+        if count == 0:
             return lambda: None
-        first, count = place
         rows = self._rows[first - 1 : first - 1 + count]
         for row in rows:
             stream = str(row.stream_id)
