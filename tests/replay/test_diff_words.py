@@ -76,13 +76,13 @@ def test_a_permission_that_ended_is_told_with_who_for_whom_and_why(story: Story)
         "grant G1 (dealership) for customer C1: in force no longer",
         "  before: sell in name, CN/33, 2026-01-11 until 2028-09-27 (terms 1)",
         "  after:  sell in name, CN/33, 2026-01-11 until 2027-01-04 (terms 1)",
-        f"    14  {ACT_EN}",
+        f"    13  {ACT_EN}",
     ]
     assert Teller(story, "zh", len(story.stored)).words(one) == [
         "授权 G1（dealership），被授权方客户 C1：不再有效",
         "  此前：sell（名、CN/33），2026-01-11 至 2028-09-27（条款 1）",
         "  此后：sell（名、CN/33），2026-01-11 至 2027-01-04（条款 1）",
-        f"    14  {ACT_ZH}",
+        f"    13  {ACT_ZH}",
     ]
 
 
@@ -103,7 +103,7 @@ def test_as_json_a_difference_has_ids_codes_and_instants_and_nothing_sealed(stor
     ]  # fmt: skip
     (act,) = document["acts"]
     assert act == {
-        "position": 14, "at": "2027-01-07T00:00:00Z", "recorded_at": "2027-01-08T00:00:00Z",
+        "position": 13, "at": "2027-01-07T00:00:00Z", "recorded_at": "2027-01-08T00:00:00Z",
         "type": "grant.revoked", "stream": GRANT, "by": f"staff:{ANN}", "by_called": "staff S-1",
         "on_behalf_of": f"staff:{BOB}", "on_behalf_of_called": "staff S-2", "reason": "unpaid",
         "reason_sealed": True, "imported": None,
