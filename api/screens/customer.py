@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 from api.ids import is_id
 from api.problems import Answered
@@ -16,8 +17,8 @@ from api.screens.acts import Tried, offered
 from api.screens.customer_acts import ACTS, OnCustomer, kinds_of
 from api.screens.drawing import draw, sentence
 from api.screens.grant_shown import line_of
-from api.screens.moments import NOW, Moment, happened, headers_of, moment_of
-from api.screens.naming import book, ids_of, points_of
+from api.screens.moments import NOW, Moment, happened, headers_of, moment_of, steps
+from api.screens.naming import LocalBook, book, ids_of, points_of
 from api.screens.visits import Visit, without_blanks
 from domain.errors import Refused
 from projections.history_lines import line, named_in
@@ -29,14 +30,17 @@ STAFF: Final = 1000
 
 
 class _Lines(NamedTuple):
+    """What happened, ready to be shown; the positions of all events, also of later ones."""
+
     events: list[dict[str, Any]]
-    names: Any
+    positions: list[int]
+    names: LocalBook
 
 
 async def page(visit: Visit) -> Answered:
     """Answer with the page of a customer."""
     asked = without_blanks(visit.query())
-    return await show(visit, visit.part("id"), asked, moment_of(asked))
+    return await show(visit, visit.part("id"), asked, moment_of(asked, visit.zone))
 
 
 async def show(
@@ -69,10 +73,11 @@ async def show(
             {**one, "who": lines.names.record("person", one["person"])} for one in _members(state)
         ],
         "checks": [_check(visit, one) for one in state.get("checks", ())],
-        "managers": await _managers(visit, stream),
+        "managers": await _managers(visit, stream) if moment == NOW else None,
         "grants": [grants.row(lines.names, one) for one in held["rows"]],
         "more": held["more"],
         "may_see_grants": held["may"],
+        "waits": held["waits"],
         "events": list(reversed(lines.events)),
         "happened": happened(lines.events, asked),
         "nothing": "nothing" in asked,
@@ -80,7 +85,8 @@ async def show(
         "refusal": None if tried is None else sentence(visit, tried.refused),
         "tried": None if tried is None else tried.act,
         "moved": tried is not None and tried.refused.code == "version.moved",
-        "moment": moment,
+        "past": steps(f"/customers/{stream}", lines.positions, moment, found.position),
+        "asked": {name: asked.get(name, "") for name in ("as_of", "at")},
         "may_open": "personal:read" in visit.caller.scopes,
         "opens": bool(headers),
     }
@@ -121,14 +127,22 @@ async def _held(
     visit: Visit, stream: str, asked: Mapping[str, str], moment: Moment
 ) -> dict[str, Any]:
     if not visit.desk.may("grant.list"):
-        return {"rows": [], "more": None, "may": False}
+        return {"rows": [], "more": None, "may": False, "waits": None}
     query = {"grantee": f"customer:{stream}", "limit": str(GRANTS)} | moment.query
     if "cursor" in asked:
         query["cursor"] = asked["cursor"]
-    found = (await visit.desk.ask("grant.list", query=query)).document
+    try:
+        found = (await visit.desk.ask("grant.list", query=query)).document
+    except Refused as refused:
+        if refused.code != "moment.preparing":
+            raise
+        waits = sentence(visit, refused)  # the rest of the page need not wait for the list
+        return {"rows": [], "more": None, "may": True, "waits": waits}
     following = found["next_cursor"]
-    more = None if following is None else f"/customers/{stream}?cursor={following}"
-    return {"rows": found["items"], "more": more, "may": True}
+    kept = {name: asked[name] for name in ("as_of", "at") if name in asked}
+    behind = urlencode(kept | {"cursor": following})
+    more = None if following is None else f"/customers/{stream}?{behind}"
+    return {"rows": found["items"], "more": more, "may": True, "waits": None}
 
 
 async def _managers(visit: Visit, stream: str) -> list[str] | None:
@@ -166,7 +180,8 @@ def _told(
     opens: bool,
 ) -> _Lines:
     call = visit.desk.entered("customer.events", {"id": stream})
-    recorded = [one for one in told(call, stream) if one.recorded.position <= position]
+    every = told(call, stream)
+    recorded = [one for one in every if one.recorded.position <= position]
     ids, points = named_in(line_of(one) for one in recorded)
     people = {one["person"] for one in _members(state)}
     names = book(
@@ -186,4 +201,4 @@ def _told(
                 "line": line(line_of(one), names, show),
             }
         )
-    return _Lines(events, names)
+    return _Lines(events, [one.recorded.position for one in every], names)

@@ -13,7 +13,7 @@ from api.screens.drawing import draw, sentence
 from api.screens.grant_acts import ACTS, OnGrant
 from api.screens.grant_shown import Facts, Shown
 from api.screens.grants import number_of
-from api.screens.moments import NOW, Moment, happened, headers_of, moment_of
+from api.screens.moments import NOW, Moment, happened, headers_of, moment_of, steps
 from api.screens.visits import Visit, elsewhere, without_blanks
 from domain.errors import Refused
 
@@ -26,7 +26,7 @@ async def page(visit: Visit) -> Answered:
         return await own_grant.show(visit, stream, asked)
     if not is_id(stream):
         return elsewhere(f"/grants/{await _by_number(visit, stream)}")
-    return await show(visit, stream, asked, moment_of(asked))
+    return await show(visit, stream, asked, moment_of(asked, visit.zone))
 
 
 async def _by_number(visit: Visit, text: str) -> str:
@@ -70,7 +70,8 @@ async def show(
     values["tried"] = None if tried is None else tried.act
     values["happened"] = happened(shown.events, asked)
     values["nothing"] = "nothing" in asked
-    values["moment"] = moment
+    values["past"] = steps(f"/grants/{stream}", shown.positions, moment, found.position)
+    values["asked"] = {name: asked.get(name, "") for name in ("as_of", "at")}
     values["may_open"] = "personal:read" in visit.caller.scopes
     values["opens"] = bool(headers)
     return draw(visit, "grant.html", values, status=status)

@@ -52,6 +52,7 @@ class Shown:
         self.body: PolicyBody | None = None
         self.names: LocalBook
         self.waiting: list[dict[str, Any]] = []
+        self.positions: list[int] = []
         self._known_by: list[Recorded] = []
 
     @property
@@ -68,10 +69,10 @@ class Shown:
         """Return what the template draws; `customer` is the grantee's state where it is seen."""
         visit, facts = self.visit, self.facts
         self._call = visit.desk.entered("grant.events", {"id": self.id})
-        recorded = [
-            one for one in told(self._call, self.id) if one.recorded.position <= self.facts.position
-        ]
-        chain = self._above()
+        every = told(self._call, self.id)
+        self.positions = [one.recorded.position for one in every]
+        recorded = [one for one in every if one.recorded.position <= facts.position]
+        chain = self._above() if facts.now else []
         identity = [] if customer is None else self._identity()
         self._name([*recorded, *identity], chain)
         self._known_by = identity
@@ -100,7 +101,7 @@ class Shown:
             "case": self._case(),
             "revocation": self.state.get("revocation"),
             "above": [self._link(*one) for one in chain],
-            "below": self._below(),
+            "below": self._below() if facts.now else [],
             "agreement": self.facts.document.get("agreement"),
         }
 

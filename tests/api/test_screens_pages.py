@@ -342,3 +342,32 @@ def test_instants_are_of_the_zone_and_days_begin_in_it() -> None:
     assert local(moment + timedelta(hours=7), shanghai) == "2027-03-02"
     with pytest.raises(ValueError, match="no such time zone"):
         zone_of("Mars/Olympus")
+
+
+def test_a_page_of_the_past_shows_what_was_known_then_and_decides_nothing(trade: Trade) -> None:
+    customer = trade.customer("SP-10")
+    grant = trade.active(customer)["id"]
+    items = trade["admin"].get(f"/v1/grants/{grant}/events").json()["items"]
+    known = {one["type"].split(".")[1]: one["position"] for one in items}
+    trade.house.follow()
+    person = Person(trade.house).sign_in(whole(trade))
+    page = person.open(f"/grants/{grant}")
+    assert f"/grants/{grant}?as_of={known['checked']}" in page.links
+    for what, status in (("requested", "submitted"), ("verified", "pending_approval")):
+        page = person.open(f"/grants/{grant}?as_of={known[what]}")
+        require_good(page, what)
+        assert f'class="status status-{status}"' in page.source
+        assert page.acts() == set()
+        assert f"known at position {known[what]}" in page.said
+        assert "signed" not in page.said.partition("Terms")[0]
+    assert person.open(f"/grants/{grant}?as_of={known['requested'] - 1}").status == 404
+    assert person.open(f"/grants/{grant}?as_of=2020-01-01").status == 404
+    (form,) = [one for one in page.forms if "action" in one.fields]
+    assert "No." in person.submit_get(form).said, "it was not in force by what was known then"
+    later = person.open(f"/grants/{grant}?at=2199-01-01")
+    assert 'class="status status-expired"' in later.source
+    events = trade["admin"].get(f"/v1/customers/{customer}/events").json()["items"]
+    page = person.open(f"/customers/{customer}?as_of={events[0]['position']}")
+    require_good(page, "customer")
+    assert "registered, not confirmed" in page.said
+    assert page.acts() == set()
