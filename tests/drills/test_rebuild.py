@@ -238,7 +238,7 @@ def test_a_rebuild_killed_again_and_again_ends_equal(
         process.start()
         assert ours.poll(60)
         assert ours.recv() == "begins"
-        time.sleep(chance.uniform(0, 3 * lasts))  # a new process is slower than this one
+        time.sleep(chance.uniform(0, 1.5 * lasts))  # a new process is slower than this one
         if turn % 5 == 4:
             made.server.kill()
             process.kill()
