@@ -38,11 +38,7 @@ from projections.check_reader import CheckReader
 from projections.checks import Question
 from projections.memory import Memory
 from projections.runner import Runner
-from replay.bundle import opened as opened_bundle
-from replay.bundle_writing import write
-from replay.compare import compare
-from replay.reader import opened as opened_log
-from replay.verify import verified, verify
+from replay.verify import verify
 from tests.support.duties_oracle import PAIRS, STEPS, broken_duties, rows_of_hands, totals
 from tests.support.importing import Bench, Fact, permits, permits_mapping
 from tests.support.ledger import clock
@@ -391,18 +387,6 @@ def test_the_read_models_hold_every_permit_and_none_is_in_quarantine(log: Permit
 def test_the_imported_log_is_whole(log: Permits) -> None:
     verdict = verify(log.bench.database.auditor, log.bench.tenant)
     assert (verdict.findings, verdict.events) == ((), log.report.events)
-
-
-def test_the_imported_log_is_handed_out_in_one_file_and_proved_by_it(
-    log: Permits, tmp_path: Path
-) -> None:
-    file = tmp_path / "permits.bundle"
-    with opened_log(log.bench.database.auditor, log.bench.tenant) as source, file.open("wb") as to:
-        write(source, to, source.reach, datetime.now(UTC))
-    with opened_bundle(file) as bundle:
-        verdict = verified(bundle)
-        assert (verdict.findings, verdict.events) == ((), log.report.events)
-        assert compare(bundle)[0] == []
 
 
 def test_nothing_was_recorded_before_it_was_imported(log: Permits) -> None:
