@@ -1,4 +1,4 @@
-"""A serving process: doors, runner and timekeeper, begun and ended in order."""
+"""A serving process: doors, runner, verifier and timekeeper, begun and ended in order."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from api.timekeeper import Timekeeper
 from api.wiring import Addresses, Services
 from domain.errors import Refused
 from projections.runner import NewerEvent, Runner
+from replay.verifier import Verifier
 
-Part = Literal["doors", "runner", "timekeeper"]
+Part = Literal["doors", "runner", "verifier", "timekeeper"]
 
-PARTS: Final[tuple[Part, ...]] = ("doors", "runner", "timekeeper")
+PARTS: Final[tuple[Part, ...]] = ("doors", "runner", "verifier", "timekeeper")
 JOIN_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 0.1
 BACKLOG: Final = 2048
@@ -51,14 +52,17 @@ class _Server(uvicorn.Server):
             self._told()
 
 
-class _Follower:
-    """The runner in a thread of its own."""
+class _Worker:
+    """The runner or the verifier in a thread of its own."""
 
-    def __init__(self, url: str, failed: Callable[[], None]) -> None:
-        self._runner = Runner(url)
+    def __init__(
+        self, part: Part, run: Callable[[threading.Event], None], failed: Callable[[], None]
+    ) -> None:
+        self._part = part
+        self._work = run
         self._stopped = threading.Event()
         self._failed = failed
-        self._thread = threading.Thread(target=self._run, name="runner", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=part, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -66,17 +70,16 @@ class _Follower:
     def stop(self) -> None:
         """End after the page under way; a page cut off would be read again."""
         self._stopped.set()
-        self._runner.wake()
         self._thread.join(JOIN_SECONDS)
 
     def _run(self) -> None:
         try:
-            self._runner.run(self._stopped)
+            self._work(self._stopped)
         except NewerEvent as newer:
             log.error("the log has an event of a newer release", position=newer.position)
             self._failed()
         except Exception as fault:  # noqa: BLE001  (else it would be gone and nobody would know)
-            log.error("the read models stopped", fault=type(fault).__name__)
+            log.error("a part stopped", part=self._part, fault=type(fault).__name__)
             self._failed()
 
 
@@ -95,8 +98,8 @@ class Process:
     def run(self, ready: Callable[[str | None], None]) -> None:
         """Serve until told to end; `ready` is called once, with the doors' address if any.
 
-        Begun: read models, timekeeper, doors; ended the other way round, so that the last request
-        still finds everything. A second signal does not wait for requests under way. Raises
+        Begun: read models, verifier, timekeeper, doors; ended the other way round, so that the last
+        request still finds everything. A second signal does not wait for requests under way. Raises
         `StartRefused`, `MigrationRefused`, `IncompleteSettings`, `Refused` (`serve.port_taken`).
         """
         logs.configure(self._settings.log_level)
@@ -107,7 +110,9 @@ class Process:
             services = Services(self._settings, self._where)
             stack.callback(services.close)
             if "runner" in self._parts:
-                self._follow(stack)
+                self._begin(stack, "runner", Runner(self._projector()).run)
+            if "verifier" in self._parts:
+                self._begin(stack, "verifier", Verifier(self._projector()).run)
             if "timekeeper" in self._parts:
                 timekeeper = Timekeeper(services.ledgers)
                 timekeeper.start()
@@ -127,12 +132,15 @@ class Process:
             self._server.should_exit = True
         self._ending = True
 
-    def _follow(self, stack: ExitStack) -> None:
+    def _begin(self, stack: ExitStack, part: Part, run: Callable[[threading.Event], None]) -> None:
+        worker = _Worker(part, run, self._fail)
+        worker.start()
+        stack.callback(worker.stop)
+
+    def _projector(self) -> str:
         if self._where.projector is None:
             raise IncompleteSettings(["PROJECTOR_DATABASE_URL"])
-        follower = _Follower(self._where.projector, self._fail)
-        follower.start()
-        stack.callback(follower.stop)
+        return self._where.projector
 
     def _fail(self) -> None:
         """A part cannot go on: the process ends rather than serve half."""

@@ -44,6 +44,21 @@ class Measures:
             ("projection",),
             registry=self.registry,
         )
+        self._differences = Gauge(
+            "counterseal_differences",
+            "Rows of read models that are not what the log says, all tenants",
+            registry=self.registry,
+        )
+        self._quarantined = Gauge(
+            "counterseal_quarantined_streams",
+            "Streams in quarantine, all tenants, when a verifier last looked",
+            registry=self.registry,
+        )
+        self._unverified = Gauge(
+            "counterseal_unverified_events",
+            "Events whose rows were not yet compared with the log, the worst read model",
+            registry=self.registry,
+        )
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, operation: str, status: int, seconds: float) -> None:
@@ -57,6 +72,12 @@ class Measures:
             self._children[(operation, status)] = found
         found[0].inc()
         found[1].observe(seconds)
+
+    def looked(self, differences: int, quarantined: int, unverified: int) -> None:
+        """Take over what the database says of rows that differ; in rows, streams and events."""
+        self._differences.set(differences)
+        self._quarantined.set(quarantined)
+        self._unverified.set(unverified)
 
     def decided(self, allowed: bool) -> None:
         """Count one access check."""

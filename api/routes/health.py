@@ -26,6 +26,14 @@ WHERE g.live AND c.projection <> ALL (%s)
 GROUP BY c.projection
 """
 
+FINDINGS = """
+SELECT coalesce(sum(s.differences), 0), coalesce(sum(s.quarantined), 0),
+       (SELECT coalesce(max(l.position - coalesce(v.position, 0)), 0) FROM generations g
+        JOIN ledgers l USING (tenant_id)
+        LEFT JOIN verified v USING (tenant_id, projection, generation) WHERE g.live)
+FROM sweeps s
+"""
+
 
 class Readiness(NamedTuple):
     """What a look at the database found."""
@@ -66,10 +74,13 @@ def look(call: Call) -> Readiness:
     with pool.connection() as connection, connection.cursor(row_factory=tuple_row) as asked:
         rows: list[tuple[str, int]] = asked.execute(LAG, (written_at_once,)).fetchall()
         known = asked.execute("SELECT max(number) FROM public.schema_migrations").fetchone()
+        counted = asked.execute(FINDINGS).fetchone()
     latest = migrate.migrations(migrate.FOLDER)[-1].number
     lag = {projection: max(0, behind) for projection, behind in rows}
     for projection, behind in lag.items():
         call.services.measures.lag.labels(projection).set(behind)
+    if counted is not None:
+        call.services.measures.looked(*map(int, counted))
     return Readiness(True, known is not None and known[0] == latest, lag)
 
 

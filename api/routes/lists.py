@@ -1,4 +1,4 @@
-"""Lists: pages of the read models by filter, the same as CSV, and how far the read models are."""
+"""Lists: pages of the read models by filter, and the same as CSV."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from typing import Any, Final, Literal
 
 import msgspec
 import psycopg
-from psycopg.rows import dict_row
 
 from api import rendering
 from api.bodies import Malformed
 from api.problems import Answered
-from api.routes.operations import Call, Operation, answered
+from api.routes.operations import Call, Operation
 from api.routes.past import View, page_of
 from api.routes.questions import (
     MAX_PAGE,
     POLL_SECONDS,
     ListQuestion,
-    Question,
     csv_page,
     page,
-    reached,
 )
 from api.shapes import Code, Grantee, Line
 from domain import customers, grant_states, policies
@@ -239,35 +236,6 @@ def operations_of(listing: Listing) -> tuple[Operation, Operation]:
     )
 
 
-PROJECTIONS: Final = """
-SELECT g.projection, g.generation, g.fold,
-       CASE WHEN g.projection = ANY (%(inline)s) THEN l.position ELSE c.position END AS position,
-       l.position AS head
-FROM generations g
-JOIN ledgers l USING (tenant_id)
-LEFT JOIN checkpoints c USING (tenant_id, projection, generation)
-WHERE g.tenant_id = %(tenant)s AND g.live
-ORDER BY g.projection
-"""
-
-
-async def projections(call: Call) -> Answered:
-    """Answer how far each read model of the tenant has followed the log."""
-    question = call.query(Question)
-    question.refuse_past()
-    position = await reached(call, question.at_least)
-    items = await call.work(_projections, call)
-    return answered({"items": items}, 200, [(b"position", str(position).encode())])
-
-
-def _projections(call: Call) -> list[dict[str, Any]]:
-    inline = call.services.ledgers.inline
-    asked = {"tenant": call.tenant, "inline": [] if inline is None else list(inline.folds)}
-    with call.services.ledgers.pool.connection() as connection:
-        rows = connection.cursor(row_factory=dict_row).execute(PROJECTIONS, asked).fetchall()
-    return [row | {"behind": row["head"] - row["position"]} for row in rows]
-
-
 LISTS: Final = (
     Listing(
         name="grant.list",
@@ -351,30 +319,6 @@ LISTS: Final = (
     ),
 )
 
-OPERATIONS: Final[tuple[Operation, ...]] = (
-    *(operation for listing in LISTS for operation in operations_of(listing)),
-    Operation(
-        name="projections.list",
-        method="GET",
-        path="/v1/projections",
-        scope="admin",
-        also=READERS,
-        summary="How far each read model has followed the log",
-        summary_zh="各读模型跟进日志的进度",
-        query=Question,
-        answer="`behind` is in events.",
-        shows={
-            "items": [
-                {
-                    "projection": "grants",
-                    "generation": 1,
-                    "fold": 1,
-                    "position": 41,
-                    "head": 41,
-                    "behind": 0,
-                }
-            ]
-        },
-        handle=projections,
-    ),
+OPERATIONS: Final[tuple[Operation, ...]] = tuple(
+    operation for listing in LISTS for operation in operations_of(listing)
 )

@@ -27,7 +27,7 @@ def here(run_directory: Path) -> Iterator[Installation]:
 
 def test_serve_listens_answers_and_ends_in_order(here: Installation) -> None:
     with here.served("serve", "--port", "0", "--lang", "en") as served:
-        assert "(doors, read models, timekeeper)" in served.text
+        assert "(doors, read models, verifier, timekeeper)" in served.text
         assert httpx.get(f"{served.url}/livez").status_code == 200
         assert httpx.get(f"{served.url}/readyz").status_code == 200
         assert served.end(signal.SIGTERM) == 0
@@ -37,7 +37,7 @@ def test_serve_listens_answers_and_ends_in_order(here: Installation) -> None:
 def test_serve_ends_by_ctrl_c_as_well(here: Installation) -> None:
     with here.served("serve", "--port", "0", "--json") as served:
         told = json.loads(served.text)
-        assert told["parts"] == ["doors", "runner", "timekeeper"]
+        assert told["parts"] == ["doors", "runner", "verifier", "timekeeper"]
         assert told["listening"] == served.url
         assert served.end(signal.SIGINT) == 0
 
@@ -67,7 +67,7 @@ def test_a_request_under_way_is_answered_before_the_end(here: Installation) -> N
         assert served.process.wait(20) == 0
 
 
-@pytest.mark.parametrize("part", ["runner", "timekeeper", "doors"])
+@pytest.mark.parametrize("part", ["runner", "verifier", "timekeeper", "doors"])
 def test_each_part_runs_alone(here: Installation, part: str) -> None:
     with here.served("serve", "--only", part, "--port", "0", "--json") as served:
         told = json.loads(served.text)
