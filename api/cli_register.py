@@ -58,7 +58,8 @@ def import_register(
 def _imported(file: Path, tenant: str | None, order: Order, faults: Path | None) -> RegisterReport:
     from api.importing.faults import Unusable
     from api.importing.instants import zone_of
-    from api.importing.register_running import Wanted, run_register
+    from api.importing.register_plan import Wanted
+    from api.importing.register_running import run_register
 
     try:
         zone = zone_of(order.zone)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any, Final, TypeVar
 
-from api.importing.faults import BadCell, Unusable
+from api.importing.faults import MAX_CELL, BadCell, Unusable
 from api.importing.instants import microseconds
 from api.importing.register_cells import (
     Bound,
@@ -54,7 +54,7 @@ REPORT_EVERY: Final = 2_000
 """Rows between two words of progress."""
 
 CACHED_CELLS: Final = 20_000
-"""Cells with points in them that are remembered as read: registers repeat them."""
+"""Short cells with points in them that are remembered as read: registers repeat them."""
 
 _DAY: Final = timedelta(days=1)
 
@@ -176,9 +176,10 @@ class RegisterIntake:
         found = self._read.get(key)
         if found is None:
             found = patterns_of(text, self._points[column.dimension or ""])
-            if len(self._read) >= CACHED_CELLS:
-                self._read.clear()
-            self._read[key] = found
+            if len(text) <= MAX_CELL:
+                if len(self._read) >= CACHED_CELLS:
+                    self._read.clear()
+                self._read[key] = found
         return found
 
     def _term(self, row: _Row) -> tuple[int | None, int | None]:

@@ -17,6 +17,18 @@ from domain.kinds import BUILT_IN
 from domain.values import Instant, Names, PolicyRef
 
 
+class Wanted(NamedTuple):
+    """What a register is imported as. `actions`: none for all of the kind; `zone`: where its days
+    begin; `all_or_nothing`: one problem, and no row goes in."""
+
+    kind: str
+    actions: Sequence[str]
+    zone: tzinfo
+    sheet: str | None = None
+    all_or_nothing: bool = False
+    dry_run: bool = False
+
+
 class Ruling(NamedTuple):
     """The policy version in force of a kind, and the catalogue it speaks of."""
 

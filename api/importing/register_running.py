@@ -6,7 +6,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, tzinfo
+from datetime import UTC
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,7 +25,7 @@ from api.importing.register_building import SOURCE, Builder, Party
 from api.importing.register_columns import NUMBER
 from api.importing.register_faults import WHOLE_ROW, CellFault, Problem, told
 from api.importing.register_intake import RegisterIntake, laid
-from api.importing.register_plan import Plan, actions_of, columns_of, pivot_of, ruling
+from api.importing.register_plan import Plan, Wanted, actions_of, columns_of, pivot_of, ruling
 from api.importing.register_points import Points
 from api.importing.register_reading import open_register
 from api.importing.register_repeats import Repeats
@@ -38,18 +38,6 @@ from domain.ledger import Ledgers, Outcome
 
 KEY_MAKERS: Final = 4
 """Threads that make the keys of people a register speaks of: each waits for its commit."""
-
-
-class Wanted(NamedTuple):
-    """What a register is imported as. `actions`: none for all of the kind; `zone`: where its days
-    begin; `all_or_nothing`: one problem, and no row goes in."""
-
-    kind: str
-    actions: Sequence[str]
-    zone: tzinfo
-    sheet: str | None = None
-    all_or_nothing: bool = False
-    dry_run: bool = False
 
 
 def _quiet(*_: object) -> None:
@@ -96,6 +84,7 @@ class _Flying(NamedTuple):
 
     entry: Entry
     party: Party
+    grant_id: str
     future: Future[Outcome]
 
 
@@ -241,7 +230,8 @@ class _Run:
 
     def _submit(self, entry: Entry, party: Party, builder: Builder) -> None:
         command_id = new_id()
-        facts = [builder.grant(entry, party, self._number(entry), command_id)]
+        grant = builder.grant(entry, party, self._number(entry), command_id)
+        facts = [grant]
         if party.absent and self._to_be_told(entry):
             facts.insert(0, builder.customer(party, command_id))
         future = self._site.submit(
@@ -250,7 +240,7 @@ class _Run:
             fingerprint=fingerprint_of(entry, self._plan, self._site),
             command_id=command_id,
         )
-        self._flying.append(_Flying(entry, party, future))
+        self._flying.append(_Flying(entry, party, grant.stream_id, future))
 
     def _to_be_told(self, entry: Entry) -> bool:
         """Tell whether a customer's record goes with this row.
@@ -275,7 +265,7 @@ class _Run:
 
     def _settle(self, headings: dict[int, str]) -> None:
         """Take the oldest row's answer."""
-        entry, party, future = self._flying.popleft()
+        entry, party, grant_id, future = self._flying.popleft()
         count = self._count
         try:
             outcome = self._site.settled(future.result())
@@ -291,7 +281,7 @@ class _Run:
             else:
                 count.scheduled += 1
             self._counted(entry, outcome)
-        self._site.forget((party.id,))
+        self._site.forget((grant_id, party.id))
         self._done += 1
         self._tell("write", self._done, self._total)
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from api.importing.register_against import Against
+from api.importing.register_faults import CellFault
+from domain.events.grant import GrantRequested
 from tests.support.importing import Bench
 from tests.support.register_faults import in_the_ledger
 from tests.support.register_files import Made, write_csv
@@ -23,13 +25,14 @@ Give = Callable[..., Told]
 def give(bench: Bench, tmp_path: Path) -> Give:
     """Imports rows as a register; returns each problem's cell and code."""
 
-    def given(*rows: Made, **wanted: Any) -> Told:
+    def given(*rows: Made, said: list[str] | None = None, **wanted: Any) -> Told:
         path = tmp_path / "register.csv"
         write_csv(path, rows)
-        told: Told = []
-        on_fault = lambda fault: told.append((fault.cell, fault.code))  # noqa: E731
-        register(bench, path, on_fault=on_fault, **wanted)
-        return told
+        faults: list[CellFault] = []
+        register(bench, path, on_fault=faults.append, **wanted)
+        if said is not None:
+            said += [fault.why("en") for fault in faults]
+        return [(fault.cell, fault.code) for fault in faults]
 
     return given
 
@@ -89,7 +92,11 @@ def test_a_place_taken_after_it_was_looked_at_is_refused_by_the_ledger(
     lay(bench, exclusive=True)
     assert give(row(1, territory="CN/31")) == []
     monkeypatch.setattr(Against, "_exclusive", lambda *_: None)
-    assert give(row(2, territory="CN/31"), row(3)) == [("D2", "grant.exclusive_overlap")]
+    said: list[str] = []
+    told = give(row(2, territory="CN/31"), row(3), said=said)
+    assert told == [("D2", "grant.exclusive_overlap")]
+    first = bench.of_type(GrantRequested)[0]
+    assert first.number in said[0]
     assert len(list(bench.facts("grant.requested"))) == 2
 
 

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import psycopg
 
+from api.importing.register_plan import Wanted
 from api.importing.register_report import RegisterReport
-from api.importing.register_running import Wanted, run_register
+from api.importing.register_running import run_register
 from api.importing.site import Site
 from domain.commands.customers import BlockCustomer
 from domain.commands.imports import IMPORTER, Facts

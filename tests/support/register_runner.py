@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from api.importing.register_running import Wanted, run_register
+from api.importing.register_plan import Wanted
+from api.importing.register_running import run_register
 from api.keys import FieldSealer, KeyStore
 from domain.ledger import Ledgers
 from projections.inline import InlineTables
