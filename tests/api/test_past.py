@@ -13,7 +13,7 @@ import pytest
 
 from projections import moments
 from projections.moments import Maker
-from tests.support.doors import House
+from tests.support.doors import Caller, House
 from tests.support.past import DAY, Story, Told, whole, working
 from tests.support.trade import BECAUSE
 
@@ -168,6 +168,31 @@ def test_pages_of_the_past_hold_while_new_events_arrive(story: Story) -> None:
     for other in ("", "&as_of=31", "&as_of=30&at=2025-01-01T00:00:00Z"):
         answer = reader.get(f"/v1/customers?limit=1&cursor={elsewhere}{other}")
         assert (answer.status_code, answer.json()["code"]) == (400, "cursor.malformed")
+
+
+@pytest.mark.usefixtures("worked")
+def test_today_s_rights_decide_who_sees_the_past(house: House) -> None:
+    firm = Told(house, BEGINS)
+    mine, other = firm.customer("M-1"), firm.customer("M-2")
+    person = firm["admin"].done("/v1/persons", {"full_name": "Someone"})["id"]
+    path = f"/v1/customers/{mine}/members"
+    made = firm["verifier"].done(path, {"person": person, "acts": ["request"]})
+    member = firm.member("member", mine, person)
+    given, theirs = firm.active(mine)["id"], firm.active(other)
+    house.follow()
+    then = theirs["position"]
+    assert whole(member, "/v1/me/grants", as_of=then)["items"][0]["grant"] == given
+    assert member.get(f"/v1/me/grants/{theirs['id']}?as_of={then}").status_code == 404
+    for closed in ("/v1/grants", f"/v1/grants/{given}", "/v1/worklist", "/v1/history"):
+        answer = member.get(f"{closed}?as_of={then}")
+        assert (answer.status_code, answer.json()["code"]) == (403, "actor.own_view_only"), closed
+    poor = Caller(house, firm.tenant, firm["compliance"].party, {"evaluate"})
+    assert poor.get(f"/v1/grants?as_of={then}").json()["code"] == "scope_of_key.missing"
+    named = next(one["fields"]["member"] for one in made["events"])
+    firm["verifier"].done(f"{path}/{named}/end", BECAUSE)
+    for path in ("/v1/me/grants", f"/v1/me/grants/{given}"):
+        answer = member.get(f"{path}?as_of={then}")
+        assert (answer.status_code, answer.json()["code"]) == (403, "member.none"), path
 
 
 # --- moments --------------------------------------------------------------------------------------
