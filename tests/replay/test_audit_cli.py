@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from api.cli import main as operator
 from replay import cli
 from replay.cli_places import OWN
 from replay.cli_shown import width
@@ -308,3 +309,18 @@ def test_nothing_it_does_could_change_the_database(audit: Audit) -> None:
             " current_setting('transaction_isolation')"
         ).fetchone()
     assert state == ("counterseal_auditor", "on", "repeatable read")
+
+
+def test_an_operator_prints_the_address_that_an_auditor_needs(
+    audit: Audit, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = audit.firm.house.database
+    monkeypatch.setenv("DATABASE_URL", database.service)
+    monkeypatch.setenv("AUDITOR_DATABASE_URL", database.auditor)
+    capsys.readouterr()
+    assert operator(["database", "url"]) == 0
+    url = capsys.readouterr().out.strip()
+    assert url == database.auditor
+    monkeypatch.delenv("AUDITOR_DATABASE_URL")
+    monkeypatch.setenv("COUNTERSEAL_AUDIT_DATABASE_URL", url)
+    assert audit("verify", "--tenant", audit.firm.tenant)[0] == 0
