@@ -58,6 +58,10 @@ class NewerEvent(Exception):
         self.position = position
         self.name = name
 
+    def __reduce__(self) -> tuple[type[NewerEvent], tuple[str, int, str]]:
+        """A worker's process hands it to the one that began it."""
+        return NewerEvent, (self.tenant, self.position, self.name)
+
 
 class Stored(NamedTuple):
     """An event as it lies in the log."""

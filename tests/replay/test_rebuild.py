@@ -11,6 +11,7 @@ from psycopg import sql
 
 from api.provisioning import Database
 from domain.commands.customers import BlockCustomer
+from projections.folding import NewerEvent
 from projections.inline import InlineTables
 from projections.runner import Runner
 from projections.tables import TABLES
@@ -366,3 +367,21 @@ def test_a_process_of_another_release_writes_nothing_into_the_new_generation(
         world.ledgers = own
         other.close()
         older.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_event_of_a_newer_release_ends_the_rebuild_and_nothing_is_swapped(
+    world: World, database: Database, workers: int
+) -> None:
+    grant = world.active()
+    rename = "UPDATE events SET type = %s WHERE tenant_id = %s AND stream_id = %s AND version = 1"
+    with superuser(database) as conn:
+        conn.execute(rename, ("grant.requested.9", world.tenant, grant))
+        try:
+            with pytest.raises(NewerEvent) as raised:
+                rebuild(database.migrator, world.tenant, workers=workers, range_events=20)
+        finally:  # the next test's runner follows every tenant
+            conn.execute(rename, ("grant.requested.1", world.tenant, grant))
+    assert (raised.value.tenant, raised.value.name) == (world.tenant, "grant.requested.9")
+    assert all(found[0][2] for found in generations(database, world.tenant).values())
+    assert rebuild(database.migrator, world.tenant, range_events=20).position is not None
