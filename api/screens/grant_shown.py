@@ -12,6 +12,7 @@ from api.routes.reading import opener_for, told
 from api.screens import stages
 from api.screens.grants import row
 from api.screens.naming import LocalBook, book, ids_of, link_of, points_of
+from api.screens.terms_shown import TermsShown
 from api.screens.visits import Visit
 from api.screens.work import needs
 from api.texts import Language, text
@@ -82,6 +83,7 @@ class Shown:
             ledgers = visit.services.ledgers
             ledger, at = ledgers.ledger(visit.tenant), ledgers.now(visit.tenant)
             self.waiting = worklists.of_record(ledger, at, "grant", self.id)
+        terms = TermsShown(visit.words, self.names, self.body_of)
         return {
             "id": self.id,
             "version": self.version,
@@ -90,15 +92,15 @@ class Shown:
             "grantee": self.names.party(self.grantee) if self.grantee else "",
             "grantee_link": self._grantee_link(),
             "customer": customer,
-            "kind": self._kind(self.state["policy"], self.terms),
-            "terms": self._all_terms(),
+            "kind": terms.kind(self.state["policy"], self.terms),
+            "terms": terms.every(self.state),
             "stages": self._stages(customer),
             "events": list(reversed(self.events)),
             "waiting": [self._wait(one) for one in self.waiting],
             "approvals": self._approvals(),
             "checks": [self._check(one) for one in self.state.get("checks", ())],
             "holds": [one for one in self.state.get("holds", ()) if one.get("until") is None],
-            "case": self._case(),
+            "case": terms.case(self.state),
             "revocation": self.state.get("revocation"),
             "above": [self._link(*one) for one in chain],
             "below": self._below() if facts.now else [],
@@ -109,7 +111,10 @@ class Shown:
 
     def _name(self, recorded: list[Recorded], chain: list[tuple[str, Any]]) -> None:
         ids, points = named_in(line_of(one) for one in recorded)
-        scopes = [self.terms["scope"], *(one["terms"]["scope"] for one in self._effects())]
+        scopes = [
+            self.terms["scope"],
+            *(one["terms"]["scope"] for one in self.state.get("effects", ())),
+        ]
         if (case := self.state.get("open_case")) is not None:
             scopes.append(case["terms"]["scope"])
         refs = [self.grantee, self.id, *(one.grantee for _, one in chain)]
@@ -131,69 +136,6 @@ class Shown:
 
     def _grantee_link(self) -> str | None:
         return link_of(self.grantee) if self.visit.desk.may("customer.get") else None
-
-    def _kind(self, policy: Mapping[str, Any], terms: Mapping[str, Any]) -> str:
-        body = self.body_of(policy)
-        name = terms["kind"] if body is None else self.names.names(body.names)
-        return self.visit.words.say("grant.under", name=name, version=policy["version"])
-
-    # --- terms ------------------------------------------------------------------------------------
-
-    def _effects(self) -> Sequence[Mapping[str, Any]]:
-        return self.state.get("effects", ())
-
-    def _all_terms(self) -> list[dict[str, Any]]:
-        """Every version of the terms agreed on, the newest first; before any, those asked for."""
-        agreed = [
-            self._terms(one["terms"], one["policy"], one["starts_at"], one.get("ends_at"))
-            for one in reversed(self._effects())
-        ]
-        return agreed or [self._asked(self.terms, self.state["policy"])]
-
-    def _asked(self, terms: Mapping[str, Any], policy: Mapping[str, Any]) -> dict[str, Any]:
-        term = terms["term"]
-        shown = self._terms(terms, policy, term.get("starts_at"), term.get("ends_at"))
-        return shown | {"asked": True, "days": term.get("days")}
-
-    def _terms(
-        self,
-        terms: Mapping[str, Any],
-        policy: Mapping[str, Any],
-        starts_at: str | None,
-        ends_at: str | None,
-    ) -> dict[str, Any]:
-        ref = PolicyRef(policy["policy"], policy["version"])
-        return {
-            "number": terms.get("number", 1),
-            "asked": False,
-            "days": None,
-            "kind": self._kind(policy, terms),
-            "actions": [self.names.action(ref, one) for one in terms["actions"]],
-            "scope": [
-                {
-                    "dimension": self.visit.words.word("dimension", dimension),
-                    "points": [(self.names.point(dimension, one), one) for one in patterns],
-                }
-                for dimension, patterns in terms["scope"].items()
-            ],
-            "starts_at": starts_at,
-            "ends_at": ends_at,
-            "pass_on": terms.get("pass_on", 0),
-            "purpose": terms.get("purpose"),
-            "template": terms.get("template"),
-        }
-
-    def _case(self) -> dict[str, Any] | None:
-        case = self.state.get("open_case")
-        if case is None:
-            return None
-        return {
-            "kind": case["kind"],
-            "status": case["status"],
-            "lapses_at": case.get("lapses_at"),
-            "effective_at": case.get("effective_at"),
-            "terms": self._asked(case["terms"], case["policy"]),
-        }
 
     # --- what happened ----------------------------------------------------------------------------
 
