@@ -13,7 +13,7 @@ from api import cli_counts, cli_texts
 from api.cli_errors import told
 from api.cli_help import Command
 from api.cli_places import Places, Tenant, tenant_of, tenants
-from api.cli_projections import MODEL, models
+from api.cli_projections import MODEL, differences, models
 from api.cli_shown import FINDINGS, FINE, Json, document, line, table, working
 from api.cli_texts import say
 
@@ -74,6 +74,7 @@ def doctor(
             found += _keys(places)
             found += _read_models(conn, known)
             found += _quarantine(conn, known)
+            found += _verified(conn, known)
             counts = cli_counts.counted(conn, known)
             if log:
                 for one in known:
@@ -257,6 +258,18 @@ def _quarantine(conn: psycopg.Connection[Any], known: list[Tenant]) -> Iterator[
             yield Looked(False, "quarantine", text, tenant.id, position)
     if not number:
         yield Looked(True, "quarantine", say("doctor.no_quarantine"))
+
+
+def _verified(conn: psycopg.Connection[Any], known: list[Tenant]) -> Iterator[Looked]:
+    """What the verifier found; `counterseal-audit compare` tells every value."""
+    number = 0
+    for tenant in known:
+        for name, rows in differences(conn, tenant.id).items():
+            number += 1
+            text = say("doctor.differs", tenant=tenant.name, projection=name, rows=rows)
+            yield Looked(False, "rows", text, tenant.id)
+    if not number:
+        yield Looked(True, "rows", say("doctor.no_difference"))
 
 
 def _log(places: Places, tenant: Tenant) -> Iterator[Looked]:

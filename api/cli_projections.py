@@ -21,7 +21,17 @@ from api.cli_texts import say
 if TYPE_CHECKING:
     from replay.rebuild import Progress, Rebuilt
 
-MODEL = ("tenant_id", "tenant", "projection", "generation", "live", "position", "behind")
+MODEL = (
+    "tenant_id",
+    "tenant",
+    "projection",
+    "generation",
+    "live",
+    "position",
+    "behind",
+    "verified",
+    "differences",
+)
 MOST_WORKERS: Final = 4
 WORTH_WORKERS: Final = 50_000
 """Below so many events starting processes costs more than they bring."""
@@ -40,7 +50,7 @@ def register(app: typer.Typer) -> None:
 
 
 def projections_list(*, tenant: Tenant = None, as_json: Json = False) -> int:
-    """Show every read model, and how far behind its log it is."""
+    """Show every read model: how far behind its log it is, and how far it was verified."""
     places = Places()
     with places.connection() as conn:
         only = None if tenant is None else tenant_of(conn, tenant).id
@@ -49,27 +59,46 @@ def projections_list(*, tenant: Tenant = None, as_json: Json = False) -> int:
         document([dict(zip(MODEL, row, strict=True)) for row in found])
         return FINE
     headings = [say(f"projections.{key}") for key in MODEL if key != "tenant_id"]
-    table(headings, [(*row[1:4], _yes(row[4]), row[5], row[6]) for row in found])
+    table(headings, [(*row[1:4], _yes(row[4]), *row[5:]) for row in found])
     if not found:
         aside(say("projections.none"))
     return FINE
 
 
 def models(conn: Any, tenant: str | None) -> list[tuple[Any, ...]]:
-    """Return rows of `MODEL`; the live inline ones are never behind, for `append` writes them."""
+    """Return rows of `MODEL`; the live inline ones are never behind, for `append` writes them.
+
+    A generation that is not live has no `verified` and no `differences`. `conn` is in autocommit.
+    """
     from projections.inline import FOLDS
 
-    return conn.execute(
+    rows = conn.execute(
         "SELECT t.tenant_id::text, t.name, g.projection, g.generation, g.live,"
         " CASE WHEN g.live AND g.projection = ANY (%(inline)s) THEN l.position ELSE c.position END,"
         " CASE WHEN g.live AND g.projection = ANY (%(inline)s) THEN 0"
-        " ELSE l.position - c.position END"
+        " ELSE l.position - c.position END,"
+        " CASE WHEN g.live THEN coalesce(v.position, 0) END"
         " FROM tenants t JOIN ledgers l USING (tenant_id) JOIN generations g USING (tenant_id)"
         " JOIN checkpoints c USING (tenant_id, projection, generation)"
+        " LEFT JOIN verified v USING (tenant_id, projection, generation)"
         " WHERE %(tenant)s::uuid IS NULL OR t.tenant_id = %(tenant)s::uuid"
         " ORDER BY t.created_at, t.tenant_id, g.projection, g.generation",
         {"inline": list(FOLDS), "tenant": tenant},
     ).fetchall()
+    counts = {one: differences(conn, one) for one in {row[0] for row in rows}}
+    return [(*row, counts[row[0]].get(row[2], 0) if row[4] else None) for row in rows]
+
+
+def differences(conn: Any, tenant: str) -> dict[str, int]:
+    """Return read model -> how many of a tenant's rows are not what the log says."""
+    with conn.transaction():
+        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+        rows = conn.execute(
+            "SELECT projection, count(*)::integer FROM differences WHERE tenant_id = %s"
+            " GROUP BY projection ORDER BY projection",
+            (tenant,),
+        ).fetchall()
+    return dict(rows)
 
 
 def projections_rebuild(

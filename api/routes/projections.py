@@ -92,7 +92,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         query=Question,
         answer=(
             "`behind` is in events. Up to `verified` every stream's rows were compared with a fold"
-            " from its first event; at `swept_at` (null: not yet) the last look at all of them ended."
+            " from its first event; at `swept_at` (null: not yet) the last look at all ended."
             " `differences` are rows that are not what the log says, `quarantined` streams until"
             f" whose healing all that rests on them is denied; both name the first {MOST}."
         ),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from projections.runner import Runner
+from replay.verifier import Verifier
 from tests.support.commands import Installation, installed
 from tests.support.owner import superuser
 
@@ -99,3 +100,32 @@ def test_what_is_not_there_or_no_id_is_said_so(spoiled: Spoiled) -> None:
         ("heal", other, "--all"),
     ):
         assert spoiled.say(*words).code == 2, words
+
+
+def test_what_the_verifier_found_is_shown_by_the_list_and_the_doctor(spoiled: Spoiled) -> None:
+    spoiled.repair()
+    assert spoiled.say("heal", "--all").code == 0
+    verifier = Verifier(spoiled.database.projector, rest=0)
+    with superuser(spoiled.database) as conn:
+        conn.execute("UPDATE standings SET valid_to = '2030-01-01'")
+        conn.execute("UPDATE staff SET level = 'planted'")
+    for _ in range(100):
+        verifier.step()
+    verifier.close()
+    here = spoiled.here
+    rows = here.say("projections", "list", "--json").json()
+    assert {one["projection"]: one["differences"] for one in rows if one["differences"]} == {
+        "standings": 1,
+        "staff": 1,
+    }
+    assert {one["verified"] for one in rows} == {2}
+    looked = here.say("doctor", "--json")
+    assert looked.code == 1
+    found = [one["code"] for one in looked.json()["looked"] if not one["ok"]]
+    assert sorted(found) == ["quarantine", "rows", "rows"]
+    (held,) = spoiled.say("list", "--json").json()
+    assert held["code"] == "table.differs"
+    assert set(held["columns"]) == {"staff.level", "standings.valid_to"}
+    assert "DIFFERS" in spoiled.say("show", spoiled.stream).out
+    assert spoiled.say("heal", spoiled.stream).code == 0
+    assert here.say("doctor", "--json").code == 0

@@ -9,7 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from replay.healing import heal
+from replay.verifier import Verifier
 from tests.support.doors import Caller, House
+from tests.support.owner import superuser
 from tests.support.trade import BECAUSE, POLICY, Trade
 
 SEVEN = "/v1/customers?title=茶庄 N-"
@@ -186,6 +189,48 @@ def test_read_models_say_how_far_they_are(dealers: Trade) -> None:
     }
     assert found["grants"]["behind"] == 1
     assert found["permissions"]["behind"] == 0
+
+
+def test_read_models_say_what_was_verified_what_differs_and_what_is_in_quarantine(
+    house: House, dealers: Trade
+) -> None:
+    house.follow()
+    verifier = Verifier(house.database.projector, turn=5_000, rest=3_600)
+
+    def verified() -> dict[str, Any]:
+        while verifier.step().worked:
+            pass
+        answer: dict[str, Any] = dealers["admin"].get("/v1/projections").json()
+        return answer
+
+    sound = verified()
+    assert {one["verified"] - one["head"] for one in sound["items"]} == {0}
+    assert (sound["quarantined"]["count"], sound["differences"]["count"]) == (0, 0)
+    assert sound["swept_at"] is not None
+    with superuser(house.database) as conn:
+        conn.execute(
+            "UPDATE points SET names = '{}' WHERE ctid = (SELECT ctid FROM points"
+            " WHERE dimension = 'territory' AND tenant_id = %s LIMIT 1)",
+            (dealers.tenant,),
+        )
+        conn.execute("UPDATE sweeps SET swept_at = NULL")
+    found = verified()
+    verifier.close()
+    differing, held = found["differences"], found["quarantined"]
+    assert differing["count"] == sum(one["differences"] for one in found["items"]) > 0
+    assert [(one["relation"], one["columns"]) for one in differing["rows"]] == [
+        ("points", ["names"])
+    ]
+    assert [(one["stream_id"], one["code"]) for one in held["streams"]] == [
+        (dealers.tenant, "table.differs")
+    ]
+    assert house.send("GET", "/readyz").status_code == 200
+    text = house.send("GET", "/metrics").text
+    assert f"counterseal_differences {float(differing['count'])}" in text
+    assert f"counterseal_quarantined_streams {float(held['count'])}" in text
+    for one in held["streams"]:
+        heal(house.database.migrator, dealers.tenant, one["stream_id"])
+    assert dealers["admin"].get("/v1/projections").json()["differences"]["count"] == 0
 
 
 def test_the_service_says_whether_it_can_serve(

@@ -80,9 +80,9 @@ CASES: dict[str, tuple[LiteralString, str, str, dict[str, Any]]] = {
     ),
     "a grant of somebody else's": (
         (
-            "INSERT INTO permissions SELECT tenant_id, generation, grant_id, terms_number, valid_from,"
-            " valid_to, known_from, known_to, %(other)s, number, kind, actions, scope, policy_id,"
-            " policy_version, parent, stops FROM permissions"
+            "INSERT INTO permissions SELECT tenant_id, generation, grant_id, terms_number,"
+            " valid_from, valid_to, known_from, known_to, %(other)s, number, kind, actions, scope,"
+            " policy_id, policy_version, parent, stops FROM permissions"
             " WHERE grant_id = %(grant)s AND tenant_id = %(tenant)s"
         ),
         "grant",
