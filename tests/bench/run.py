@@ -11,7 +11,7 @@ import orjson
 
 from tests.bench.measure import FULL, QUICK, TINY, Result, lines
 
-NAMES = ("append", "recorder", "commands", "check", "check_db", "propagation", "rebuild")
+NAMES = ("append", "recorder", "commands", "check", "check_db", "propagation", "rebuild", "replay")
 
 
 def measure(name: str, plan: str = "full") -> Result:
