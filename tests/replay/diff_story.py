@@ -67,9 +67,9 @@ class Story:
 
     def told(self, stream: str, *events: Event, recorded: datetime | None = None) -> int:
         """Put events down; return the last position."""
-        last = self.stored[-1].recorded_at if self.stored else RECORDED
-        at = recorded or last + timedelta(days=1)
-        assert at >= last
+        last = self.stored[-1].recorded_at if self.stored else None
+        at = recorded or (RECORDED if last is None else last + timedelta(days=1))
+        assert last is None or at >= last
         for event in events:
             version = 1 + sum(one.stream_id == stream for one in self.stored)
             place = len(self.stored) + 1, stream, version
