@@ -35,6 +35,9 @@ HALTS: Final = ("submitted", "information_requested", "verifying", "pending_appr
 STORY: Final = 3
 """The first dealers are those of `story`; nothing else happens to them."""
 
+UNGIVEN: Final = ("S-0002", "S-0003", "S-0016", "S-0021")
+"""Nobody gives these anything: who leaves, and of whom the documents speak."""
+
 YEARS: Final = (day("2024-11-25"), day("2026-10-28"))
 EARLY: Final = (day("2025-01-06"), day("2026-02-27"))
 
@@ -156,7 +159,7 @@ def _internal(world: World) -> None:
     others = [one.number for one in STAFF if "requester" in one.roles or "verifier" in one.roles]
     for number in range(max(4, world.count(MANAGING))):
         at = _between(draw, *YEARS)
-        colleague = draw.choice([one for one in others if one not in ("S-0016", "S-0021")])
+        colleague = draw.choice([one for one in others if one not in UNGIVEN])
         manager = draw.choice([one for one in ("S-0007", "S-0009") if one != colleague])
         world.begin(wishes.managing(world, f"staff/{number + 1}", manager, colleague, at))
 
