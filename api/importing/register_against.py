@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, Final, NamedTuple
 
 from api.importing.instants import instant
@@ -44,7 +45,7 @@ class Against:
         self._taken: Taken[str] | None = None
 
     def present(self, entries: Sequence[Entry]) -> None:
-        """Mark the rows that an earlier run wrote; one that says something else now is refused."""
+        """Mark the rows that an earlier run wrote; `changed` is asked when all were looked at."""
         written = self._written(entries)
         for entry in entries:
             said = written.get(entry.row)
@@ -56,7 +57,15 @@ class Against:
                 if self._spool.run("INSERT OR IGNORE INTO present VALUES (?)", key):
                     self._spool.run("UPDATE rows SET state = 'present' WHERE row = ?", entry.row)
             else:
-                self._refuse(entry, None, "register.row_changed")
+                self._spool.run("INSERT INTO changed VALUES (?, ?)", entry.row, key)
+
+    def changed(self) -> None:
+        """Refuse the rows that say something else than the row that was written; where that row is
+        here as well, they repeat it."""
+        lost = "SELECT row FROM changed WHERE key NOT IN (SELECT key FROM present)"
+        with closing(self._spool.each(lost)) as found:
+            for (row,) in found:
+                self._keep(Problem(row, WHOLE_ROW, "register.row_changed"))
 
     def compare(self, entries: Sequence[Entry]) -> None:
         """Look at rows that are not present; the spool knows afterwards what became of them."""
@@ -163,9 +172,8 @@ class Against:
     def _refuse_scope(self, entry: Entry, code: str, params: dict[str, Any]) -> None:
         self._keep(Problem(entry.row, self._plan.scope_place, code, params))
 
-    def _refuse(self, entry: Entry, column: Column | None, code: str, **params: Any) -> None:
-        place = WHOLE_ROW if column is None else self._plan.place(column)
-        self._keep(Problem(entry.row, place, code, params))
+    def _refuse(self, entry: Entry, column: Column, code: str, **params: Any) -> None:
+        self._keep(Problem(entry.row, self._plan.place(column), code, params))
 
     def _keep(self, problem: Problem) -> None:
         """Keep a problem, unless the file itself has one at this cell: run again, the ledger has

@@ -138,6 +138,7 @@ class _Run:
         self._rows, self._comments = intake.rows, intake.comments
         against = Against(self._site, self._plan, self._spool)
         self._each(against.present)
+        against.changed()
         Repeats(self._spool, self._plan).find()
         self._each(against.compare)
 

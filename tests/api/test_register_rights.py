@@ -118,5 +118,9 @@ def test_a_row_that_says_something_else_than_it_did_is_refused(bench: Bench, giv
     assert give(numbered) == []
     longer = numbered | {"until": numbered["until"] + timedelta(days=1)}
     assert give(longer) == [("2", "register.row_changed")]
+    assert give(longer, numbered) == [
+        ("D2", "register.same_twice"),
+        ("I2", "register.number_twice"),
+    ]
     assert give(row(2, number="a-1")) == [("I2", "register.number_taken")]
     assert give(numbered | {"remarks": "anything"}) == []
