@@ -27,7 +27,11 @@ from replay.rebuild_plan import acting, connect, drop, plan, read_plan
 from tests.support.cluster import Cluster
 from tests.support.world import BECAUSE, World
 
-pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("rebuild")]
+pytestmark = [
+    pytest.mark.drill,
+    pytest.mark.timeout(1_800),
+    pytest.mark.xdist_group("rebuild"),
+]
 
 WRITERS = 8
 RANGE = 40
@@ -148,7 +152,7 @@ def test_a_rebuild_while_writers_work_refuses_no_command_and_no_reader_sees_half
     writers = [Writer(world, stopped) for _ in range(WRITERS)]
     for thread in (reader, following, *writers):
         thread.start()
-    number, during = rounds(2, 20), 0
+    number, during = rounds(2, 8), 0
     try:
         for _ in range(number):
             before = sum(one.done for one in writers)
