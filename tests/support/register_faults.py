@@ -186,6 +186,10 @@ OF_THE_LEDGER: Final = {
 """Kind -> which of the ledger's rows it needs."""
 
 
+UNTOUCHED: Final = 60
+"""Up to this row nothing is planted, so that others may refer to what stands there."""
+
+
 def plant(register: Register, count: int, seed: int, ledger: dict[str, list[Made]]) -> set[str]:
     """Plant so many faults, of all kinds in turn, one a customer; return the kinds.
 
@@ -200,15 +204,15 @@ def plant(register: Register, count: int, seed: int, ledger: dict[str, list[Made
         if one[0] not in OF_THE_LEDGER or ledger[OF_THE_LEDGER[one[0]]]
     ]
     planted: set[str] = set()
-    numbered = [(row, made) for row, made in enumerate(register.rows, 2) if made["number"]][::-1]
+    first = enumerate(register.rows[: UNTOUCHED - 1], 2)
+    numbered = [(row, made) for row, made in first if made["number"]]
     while len(register.planted) < count:
         name, kind = kinds[len(register.planted) % len(kinds)]
         person = name in PERSONS
         place = next(i for i, (_, made, _) in enumerate(spots) if bool(made["identity"]) == person)
         row, made, before = spots.pop(place)
         used = OF_THE_LEDGER.get(name)
-        other = next((one for one in numbered if one[0] < before[0]), None)
-        assert other is not None
+        other = drawn.choice(numbered)
         spot = Spot(row, made, before, other, ledger[used].pop() if used else {})
         if name == "text that lost digits" or name.startswith("number"):
             made["number"] = ""
@@ -223,7 +227,7 @@ def _spots(register: Register) -> Iterator[tuple[int, Made, tuple[int, Made]]]:
     rows = list(enumerate(register.rows, 2))
     for _, group in groupby(rows, key=lambda one: (one[1]["uscc"], one[1]["identity"])):
         some = list(group)
-        if len(some) > 1 and some[0][0] > 60:
+        if len(some) > 1 and some[0][0] > UNTOUCHED:
             yield *some[-1], some[-2]
 
 
