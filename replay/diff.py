@@ -36,11 +36,13 @@ def asked(
     with `at` only what is in force at that instant counts. By `valid` and `happened` they are
     instants, or positions that stand for the instant at which they were recorded, by what was
     `known` (None: all there is). `grant` and `customer` are ids. Raises `OutOfReach`
-    `position.beyond`.
+    `position.beyond`, `diff.order` where the second moment lies before the first one.
     """
     ends = (first, last)
     if by == "known":
         begin, end = (_position(source, one) for one in ends)
+        if end < begin:
+            raise OutOfReach("diff.order")
         instants = (_recorded(source, begin), _recorded(source, end))
         return Asked(
             by=by,
@@ -55,6 +57,8 @@ def asked(
     one, other = (
         _recorded(source, _position(source, end)) if isinstance(end, int) else end for end in ends
     )
+    if other < one:
+        raise OutOfReach("diff.order")
     return Asked(
         by=by,
         known=(position, position),

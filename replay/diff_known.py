@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Final, Literal
-
-import msgspec
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 from domain import scopes
 from domain.customers import Customer
-from domain.events import EVENTS, stream_kind
 from domain.scopes import Piece
 from domain.staff import Staff
 from domain.teams import TEAM
@@ -18,64 +15,47 @@ from projections import permissions
 from replay.diff_effect import wanted
 from replay.diff_past import NOBODY, Known, Past, act, at_instant, party_of
 from replay.diff_records import Act, Asked, PermissionChange, Rights, Tally
-from replay.sources import Source
-
-_TOLD: Final = frozenset(
-    name
-    for name, event in EVENTS.items()
-    if stream_kind(name) == "grant" and "terms" in event.__struct_fields__
-)
-"""Stored names of what says to whom a grant is given, and which one it is passed on from."""
-
-_MERGED: Final = frozenset({"customer.merged.1"})
-
-
-class _Terms(msgspec.Struct):
-    parent: str | None = None
-
-
-class _Policy(msgspec.Struct):
-    policy: str
-
-
-class _Given(msgspec.Struct):
-    """What an event says of what a grant depends on, and nothing else of it."""
-
-    grantee: str | None = None
-    terms: _Terms | None = None
-    policy: _Policy | None = None
-
-
-class _Into(msgspec.Struct):
-    into: str
-
-
-_given = msgspec.json.Decoder(_Given)
-_into = msgspec.json.Decoder(_Into)
+from replay.diff_touched import touched
+from replay.folds import streams
+from replay.sources import Source, Stored
 
 
 def permission_changes(source: Source, asked: Asked, tally: Tally) -> Iterator[PermissionChange]:
     """Yield the grants of which we hold something else at the second position than at the first, in
     the order of their ids.
 
-    Only grants that an act between can have touched are folded. Raises `UnknownEvent`.
+    Only grants that an act between can have touched are folded. Raises `OutOfReach`
+    `source.partial`, `UnknownEvent`.
     """
     first, last = asked.known
     if first == last:
         return
     before, after = Past(source, first), Past(source, last)
-    for stream in [asked.grant] if asked.grant is not None else sorted(touched(source, asked)):
+    for stream, events in _grants(source, asked, after):
         tally.looked_at += 1
-        found = _change(stream, before, after, asked)
+        found = _change(stream, list(events), before, after, asked)
         if found is not None:
             tally.changes[found.change] += 1
             yield found
     tally.unreadable |= before.unreadable | after.unreadable
 
 
-def _change(stream: str, before: Past, after: Past, asked: Asked) -> PermissionChange | None:
-    new = after.grant(stream)
-    old = before.grant(stream)
+def _grants(source: Source, asked: Asked, after: Past) -> Iterator[tuple[str, Iterable[Stored]]]:
+    """Yield the grants that can differ; where they are very many, all there are, which is read in
+    one go.
+    """
+    some = {asked.grant} if asked.grant is not None else touched(source, *asked.known)
+    if some is None:
+        yield from streams(source.by_stream(after.position, {"grant"}))
+    else:
+        yield from ((one, after.events(one)) for one in sorted(some))
+
+
+def _change(
+    stream: str, events: Sequence[Stored], before: Past, after: Past, asked: Asked
+) -> PermissionChange | None:
+    new = after.known(stream, events)
+    old = before.known(stream, [one for one in events if one.position <= before.position])
     about = new.about if new is not None else old.about if old is not None else None
     if about is None or not wanted(about, asked):
         return None
@@ -181,71 +161,4 @@ def _party_acts(ref: str, before: Past, after: Past) -> list[Act]:
         if now != party and stored.position > before.position and state is not None:
             found.append(act(stored))
         party = now
-    return found
-
-
-# --- which grants can differ ----------------------------------------------------------------------
-
-
-def touched(source: Source, asked: Asked) -> set[str]:
-    """Return the grants that acts between the positions can have changed: their own, those given to
-    parties whose standing they touched, and those passed on from any of these.
-    """
-    first, last = asked.known
-    streams: dict[str, set[str]] = {}
-    for page in source.events(first + 1, last):
-        for stored in page:
-            kind = stream_kind(stored.type)
-            if kind != "policy" or stored.version == 1:  # that it is there is all that counts
-                streams.setdefault(kind, set()).add(stored.stream_id)
-    grants, policies = streams.get("grant", set()), streams.get("policy", set())
-    parties = {f"customer:{one}" for one in streams.get("customer", ())}
-    parties |= {f"staff:{one}" for one in streams.get("staff", ())}
-    if not (grants or parties or policies or "catalogue" in streams):
-        return grants
-    parties = _with_merged(source, parties, last)
-    kinds = {TEAM} if "catalogue" in streams else set[str]()
-    parents: dict[str, set[str]] = {}
-    for page in source.events(1, last, _TOLD):
-        for stored in page:
-            given = _read(stored.data)
-            party = given.grantee or ""
-            if party in parties or party.partition(":")[0] in kinds:
-                grants.add(stored.stream_id)
-            if given.policy is not None and given.policy.policy in policies:
-                grants.add(stored.stream_id)
-            if given.terms is not None and given.terms.parent is not None:
-                parents.setdefault(given.terms.parent, set()).add(stored.stream_id)
-    return _with_children(grants, parents)
-
-
-def _read(data: bytes) -> _Given:
-    """Return what is said; bytes that cannot be read say nothing, and their stream is folded to
-    nothing as well.
-    """
-    try:
-        return _given.decode(data)
-    except msgspec.MsgspecError:
-        return _Given()
-
-
-def _with_merged(source: Source, parties: Collection[str], last: int) -> set[str]:
-    """Return the parties and all that were merged into them."""
-    found = set(parties)
-    if not any(one.startswith("customer:") for one in found):
-        return found
-    merged: dict[str, set[str]] = {}
-    for page in source.events(1, last, _MERGED):
-        for stored in page:
-            into = f"customer:{_into.decode(stored.data).into}"
-            merged.setdefault(into, set()).add(f"customer:{stored.stream_id}")
-    return _with_children(found, merged)
-
-
-def _with_children(found: set[str], below: dict[str, set[str]]) -> set[str]:
-    waiting = list(found)
-    while waiting:
-        new = below.get(waiting.pop(), set()) - found
-        found |= new
-        waiting += new
     return found

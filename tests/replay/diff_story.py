@@ -68,7 +68,7 @@ class Story:
     def told(self, stream: str, *events: Event, recorded: datetime | None = None) -> int:
         """Put events down; return the last position."""
         last = self.stored[-1].recorded_at if self.stored else None
-        at = recorded or (RECORDED if last is None else last + timedelta(days=1))
+        at = recorded or (last or RECORDED) + timedelta(days=1)
         assert last is None or at >= last
         for event in events:
             version = 1 + sum(one.stream_id == stream for one in self.stored)

@@ -23,6 +23,7 @@ from domain.events.grant_cases import (
 )
 from domain.ledger import Ledgers
 from domain.values import PolicyRef
+from replay import diff_touched
 from replay.diff import asked, differences
 from replay.diff_past import at_instant
 from replay.diff_records import CaseChange, Difference, EffectChange, PermissionChange, Right
@@ -83,8 +84,9 @@ class Told(Story):
     def facts(self) -> list[Fact]:
         """The log as the reference reads it."""
         return [
-            Fact(one.position, *one.type.split(".")[:2], one.stream_id, json.loads(one.data))
+            Fact(one.position, kind, happened, one.stream_id, json.loads(one.data))
             for one in self.stored
+            for kind, happened, _ in [one.type.split(".")]
         ]
 
 
@@ -164,6 +166,16 @@ def test_what_we_hold_then_with_the_differences_is_what_we_hold_later(told: Told
             assert one.acts, one.about
             assert all(first < act.stored.position <= last for act in one.acts)
     assert set(counts) >= {"appeared", "ended"}
+
+
+def test_where_very_many_were_touched_all_are_looked_at_and_the_same_is_found(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_for = [positions(told) for _ in range(6)]
+    few = [told.by_known(first, last) for first, last in asked_for]
+    monkeypatch.setattr(diff_touched, "MAX_TOUCHED", 0)
+    assert [told.by_known(first, last) for first, last in asked_for] == few
+    assert any(few)
 
 
 def test_what_is_in_force_then_with_the_differences_is_what_is_later(told: Told) -> None:

@@ -248,6 +248,11 @@ def test_the_command_tells_what_differs_of_a_firm(firm: Mixed) -> None:
         (("--from", "0", "--known", "3"), "diff.known"),
         (("--by", "valid", "--from", "0", "--valid", "2026-01-01T00:00:00Z"), "diff.valid"),
         (("--from", "yesterday"), "place.malformed"),
+        (("--from", "2", "--to", "1"), "diff.order"),
+        (
+            ("--by", "valid", "--from", "2026-02-01T00:00:00Z", "--to", "2026-01-01T00:00:00Z"),
+            "diff.order",
+        ),
         (("--from", "0", "--to", "99999999"), "position.beyond"),
         (("--from", "0", "--grant", "CS-none"), "record.unknown"),
         (("--from", "0", "--valid", "2026-01-01"), "instant.malformed"),
