@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from api.provisioning import Database
 from tests.support.commands import Installation, installed
 from tests.support.owner import superuser
 
@@ -173,7 +174,14 @@ def test_duties_names_the_case_the_person_and_the_positions(
 def test_tick_tells_what_it_wrote_for_each_tenant(here: Installation) -> None:
     assert here.say("tick", "--json").json()[0]["written"] == 0
     assert re.search(r"^demo +\d+ +0 +0$", here.say("tick", "--lang", "en").out, re.MULTILINE)
-    refused = here.say("tick", "--tenant", "demo", "--at", "2026-01-01T00:00:00Z")
+
+
+def test_tick_takes_an_instant_only_where_the_clock_is_given(
+    fresh_database: Callable[[], Database], tmp_path: Path
+) -> None:
+    other = Installation(tmp_path, fresh_database())
+    other.say("tenant", "create", "firm")
+    refused = other.say("tick", "--tenant", "firm", "--at", "2026-01-01T00:00:00Z")
     assert (refused.code, "tick.at" in refused.err) == (2, True)
 
 
