@@ -313,3 +313,10 @@ def test_the_three_differences_are_as_the_chapter_tells(teahouse: Story, example
         for one in found
     ]
     assert told == ([example.differs] if example.differs else [])
+
+
+@pytest.mark.parametrize("came", ["one 1\nall 3", "one 1\nall 2\nmore 1", "one 1", ""])
+def test_an_answer_that_is_not_as_shown_is_found_out(came: str) -> None:
+    step = Step("counterseal-audit", "...\none 1\nall 2", 1)
+    assert differs(step, "before\none 1\nall 2") is None
+    assert differs(step, came) is not None
