@@ -1,21 +1,25 @@
 # Everything a person must remember is a word here: run, test, check, drill, bench, lock, clean.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check drill mutants bench lock clean
+.PHONY: help run test browser pictures check drill mutants bench lock clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 READY := .venv/.ready
+BROWSER := .venv-browser/bin
+BROWSER_READY := .venv-browser/.ready
 WORKERS ?= auto
 
 help:
 	@echo 'make run     the service, on a database of its own, with a small tenant in it'
 	@echo 'make test    all tests; every drill with a small number of rounds'
+	@echo 'make browser the screens in the Chromium or Chrome of this machine, which must be there'
+	@echo 'make pictures  docs/images again, from the sample tenant in that browser'
 	@echo 'make check   style, types and floors; no test is run'
 	@echo 'make drill   every drill with its full number of rounds, figures printed'
 	@echo 'make bench   all benchmarks, told as ratios'
-	@echo 'make lock    requirements.lock again from the bounds in pyproject.toml (needs uv)'
-	@echo 'make clean   remove the virtual environment and the caches'
+	@echo 'make lock    both lock files again from the bounds in pyproject.toml (needs uv)'
+	@echo 'make clean   remove the virtual environments and the caches'
 
 # The stamp is written last, so an interrupted set-up is done again. pip checks every hash.
 $(READY): requirements.lock pyproject.toml
@@ -52,6 +56,22 @@ run: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadgroup
 
+# What drives the browser is locked apart and lives apart: nothing else needs it.
+$(BROWSER_READY): requirements-browser.lock $(READY)
+	@rm -rf .venv-browser
+	@$(BIN)/python -m venv .venv-browser
+	@echo 'Setting up .venv-browser from requirements-browser.lock (only when it changes) ...'
+	@$(BROWSER)/python -m pip install -qq --disable-pip-version-check --no-input \
+	  --require-hashes --only-binary :all: -r requirements-browser.lock
+	@touch $(BROWSER_READY)
+
+browser: $(BROWSER_READY)
+	@$(BROWSER)/pyright --pythonpath $(BROWSER)/python tests/browser
+	@$(BROWSER)/python -m pytest tests/browser
+
+pictures: $(BROWSER_READY)
+	@$(BROWSER)/python -m pytest tests/browser/test_pictures.py --pictures docs/images
+
 check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -72,7 +92,10 @@ lock:
 	@command -v uv >/dev/null || { echo 'make lock needs uv on the PATH.' >&2; exit 1; }
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --upgrade --quiet -o requirements.lock
+	@uv pip compile pyproject.toml --extra dev --extra browser --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --constraint requirements.lock --quiet \
+	  -o requirements-browser.lock
 
 clean:
-	@rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	@rm -rf .venv .venv-browser .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

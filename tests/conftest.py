@@ -12,6 +12,9 @@ from tests.support import cluster
 
 RUN = pytest.StashKey[Path]()
 
+collect_ignore = ["browser"]
+"""Playwright is not installed where `make test` runs; `make browser` names the folder itself."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run drills with their full number")

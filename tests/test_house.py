@@ -212,8 +212,9 @@ def test_the_tree_names_no_machine_and_no_registry() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_locked_dependency_has_a_hash() -> None:
-    entries = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-browser.lock"])
+def test_every_locked_dependency_has_a_hash(name: str) -> None:
+    entries = re.split(r"\n(?=\S)", (ROOT / name).read_text(encoding="utf-8"))
     assert len(entries) > 50
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
 
