@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import chain
@@ -43,12 +43,16 @@ class Row(NamedTuple):
     after: str
 
 
-class Teller:
-    """Tells differences in one language; names are looked up in the log, as of a position."""
+Naming = Callable[[set[str], set[tuple[str, str]]], Book]
+"""Gives what these ids and points (dimension, path) are called."""
 
-    def __init__(self, source: Source, language: Language, position: int) -> None:
-        self._called = Called(source, position)
+
+class Telling:
+    """Tells differences in one language, things by the names that `naming` gives."""
+
+    def __init__(self, language: Language, naming: Naming) -> None:
         self._language: Language = language
+        self._naming = naming
 
     def words(self, one: Difference) -> list[str]:
         """Return a difference as lines: what differs, how, and who did it; no sealed text is
@@ -75,8 +79,17 @@ class Teller:
         return _Told(self._language, self._book(one)).side_by_side(one, at)
 
     def _book(self, one: Difference) -> Book:
-        ids, points = _named(one)
-        return Book(self._language, self._called.names(ids, points), self._called.policy)
+        return self._naming(*_named(one))
+
+
+class Teller(Telling):
+    """Tells differences in one language; names are looked up in the log, as of a position."""
+
+    def __init__(self, source: Source, language: Language, position: int) -> None:
+        called = Called(source, position)
+        super().__init__(
+            language, lambda ids, points: Book(language, called.names(ids, points), called.policy)
+        )
 
 
 def _named(one: Difference) -> tuple[set[str], set[tuple[str, str]]]:
