@@ -68,13 +68,14 @@ def _statement(table: Table) -> sql.Composed:
 def _stray(table: Table) -> LiteralString:
     if table is HISTORY:
         return (
-            "NOT EXISTS (SELECT 1 FROM events e"
-            " WHERE e.tenant_id = x.tenant_id AND e.position = x.position)"
+            "(SELECT true FROM events e WHERE e.tenant_id = x.tenant_id"
+            " AND e.position = x.position ORDER BY e.position LIMIT 1) IS NULL"
         )
+    # Probed one by one: a join would be planned by statistics that a young table does not have.
     nowhere: LiteralString = (
-        "NOT EXISTS (SELECT 1 FROM events e WHERE e.tenant_id = x.tenant_id AND e.stream_id = "
+        "(SELECT true FROM events e WHERE e.tenant_id = x.tenant_id AND e.stream_id = ("
         + table.owner
-        + ")"
+        + ") ORDER BY e.version LIMIT 1) IS NULL"
     )
     return _ALSO.get(table.name, "") + nowhere
 

@@ -101,6 +101,7 @@ def live_rows(conn: Conn, tenant: str, table: Table, generation: int, of: Folded
         keys = of.rows.get(table.name, ())
         for name in table.key:
             given[name] = [row[name] for row in keys]
+        return [row[0] for row in conn.execute(_KEYS, given).fetchall()]
     elif table.name in _PARTIES:
         given["parties"] = [f"{kind}:{one}" for one in of.streams for kind in ("customer", "staff")]
     wheres = _wheres(table, catalogue=tenant in of.streams)
@@ -177,10 +178,6 @@ def _wheres(table: Table, *, catalogue: bool) -> list[LiteralString]:
 _BY_TABLE: Final[Mapping[str, LiteralString]] = {
     "permissions": "x.grant_id = ANY (%(ids)s) AND x.known_from > 0",
     "history": "x.position = ANY (%(positions)s)",
-    "history_keys": (
-        '(x.key, x.at, x.position) IN (SELECT k COLLATE "C", a, p FROM unnest('
-        "%(key)s::text[], %(at)s::timestamptz[], %(position)s::bigint[]) AS u(k, a, p))"
-    ),
 }
 _BY_KEY: Final[Mapping[str, LiteralString]] = {
     "grant_id": "x.grant_id = ANY (%(ids)s)",
@@ -190,6 +187,15 @@ _BY_KEY: Final[Mapping[str, LiteralString]] = {
     "stream_id": "x.stream_id = ANY (%(ids)s)",
     "person": "x.person = ANY (%(texts)s)",
 }
+# Probed one by one, in the order of the index: a join would read the whole table.
+_KEYS: Final[LiteralString] = (
+    "SELECT (SELECT row_to_json(r) FROM (SELECT x.key, x.at, x.position) r)"
+    " FROM unnest(%(key)s::text[], %(at)s::timestamptz[], %(position)s::bigint[]) AS u(k, a, p)"
+    " CROSS JOIN LATERAL (SELECT h.key, h.at, h.position FROM history_keys h"
+    " WHERE h.tenant_id = %(tenant)s AND h.generation = %(generation)s"
+    " AND h.key = u.k AND h.at = u.a AND h.position = u.p"
+    " ORDER BY h.key, h.at, h.position LIMIT 1) x"
+)
 _CUSTOMERS: Final[LiteralString] = "x.dimension = 'customer' AND x.path = ANY (%(texts)s)"
 _ASSIGNED: Final[LiteralString] = "x.dimension LIKE 'customer/%%' AND x.path = ANY (%(texts)s)"
 _CATALOGUE: Final[LiteralString] = (

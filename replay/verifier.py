@@ -3,7 +3,7 @@ every stream again and again, so that a row changed behind the service's back is
 
 A turn is one snapshot: some streams are folded from their first event and held against their rows
 in every live read model, with the code that `counterseal-audit compare` runs. Between two turns it
-sleeps, so that it never takes more of a processor than its rate allows. Any number of workers do no
+sleeps, so that it never works more than its share of the time. Any number of workers do no
 harm: a tenant's turn is a row lock.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -29,10 +30,12 @@ from replay.sources import TenantRow
 from replay.strays import NAMES, strays
 from replay.stream_rows import Live, differing, events_of, folded, live_models
 
-EVENTS_A_SECOND: Final = 2_000
-"""Events folded a second at the most, all tenants together: a few hundredths of a processor."""
+SHARE: Final = 0.1
+"""Of its time that it works at the most, waiting for the database included: a tenth of one
+processor, whatever the processor does in it.
+"""
 
-TURN_EVENTS: Final = 200
+TURN_EVENTS: Final = 100
 """Events of one turn, one stream's at least: for so long others may wait for the interpreter."""
 
 PAGE: Final = 2_000
@@ -85,13 +88,13 @@ class Verifier:
         url: str,
         *,
         folds: Mapping[str, int] = FOLDS,
-        events_a_second: float = EVENTS_A_SECOND,
+        share: float = SHARE,
         turn: int = TURN_EVENTS,
         rest: float = SWEEP_REST_S,
     ) -> None:
         self._url = url
         self._folds = dict(folds)
-        self._rate = events_a_second
+        self._rests = 1 / share - 1
         self._turn = turn
         self._rest = rest
         self._conn: Conn | None = None
@@ -106,6 +109,7 @@ class Verifier:
         An event of a newer release ends its turn: the newer release's verifier will come to it.
         """
         while not stop.is_set():
+            begun = time.monotonic()
             try:
                 done = self.step()
             except psycopg.OperationalError as fault:
@@ -116,7 +120,8 @@ class Verifier:
                 log.warning("the verifier does not know the event at %d", fault.position)
                 stop.wait(RETRY_S)
             else:
-                stop.wait(max(done.events / self._rate, 0.01) if done.worked else POLL_S)
+                spent = time.monotonic() - begun
+                stop.wait(spent * self._rests if done.worked else POLL_S)
         self.close()
 
     def step(self) -> Done:
@@ -147,7 +152,7 @@ class Verifier:
                 autocommit=True,
                 row_factory=tuple_row,
                 connect_timeout=CONNECT_TIMEOUT_S,
-                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC -c jit=off",
             )
             # What a turn sees is one moment: rows, checkpoints, events and quarantine agree.
             self._conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
