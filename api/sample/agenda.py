@@ -84,6 +84,7 @@ class Agenda:
                     clock.note(one.step, state)
                 self._next(one.script, Came(one.at, state))
         self._now = None
+        self._write_down(clock, self._last)
 
     def _following(self, clock: Clock) -> Instant | None:
         """Return the beginning of the next window in which something happens."""

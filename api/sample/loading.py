@@ -52,6 +52,7 @@ def load(services: Services, tenant: str, scale: float, tell: Tell) -> Loaded:
         tell(min(1.0, max(0.0, (at - FIRST) / span)))
 
     world.agenda.run(world.clock, told)
+    desk.put(story.last_note(world))()
     tell(1.0)
     desk.finish()
     return Loaded(desk.written, desk.known, desk.refusals, world.crew.parties, story.member(world))

@@ -1,4 +1,4 @@
-"""Made-up names: of people, of firms, of how to reach them. Nobody is meant."""
+"""Made-up names of people and firms, and how to reach them; nobody is meant."""
 
 from __future__ import annotations
 

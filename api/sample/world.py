@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from api.sample.agenda import Agenda, Script
@@ -49,7 +50,7 @@ class World:
         self.desk = desk
         self.tenant = tenant
         self.scale = scale
-        self.agenda = Agenda(desk, LAST)
+        self.agenda = Agenda(desk, LAST - timedelta(minutes=1))
         self.clock = Clockwork()
         self.crew = Crew()
         self.policies: dict[str, str] = {}

@@ -209,4 +209,5 @@ def test_the_full_sample_is_there_in_two_minutes(
     assert other.database is not None
     assert verify(other.database.auditor, tried.made.tenant).findings == ()
     assert other.say("compliance", "duties", "--json").json()["items"] == []
+    assert other.say("tick", "--json").json()[0]["written"] == 0
     assert seconds < 120
