@@ -151,7 +151,7 @@ def test_the_service_loads_no_command_line() -> None:
         (("tenant", "create"), "NAME is missing"),
         (("key", "create", "--party", "service:x"), "--scope is missing"),
         (("serve", "--port", "many"), "--port"),
-        (("serve", "--only", "half"), "doors, runner or timekeeper"),
+        (("serve", "--only", "half"), "doors, runner, verifier or timekeeper"),
         (("--lang", "fr", "doctor"), "'fr'"),
         (("check", "customer:x", "sell", "territory"), "DIMENSION:PATH"),
         (("tenant", "create", "x", "--first-name", "Y"), "go together"),

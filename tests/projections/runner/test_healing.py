@@ -27,6 +27,7 @@ from replay.compare import compare
 from replay.healing import HealRefused, heal
 from replay.quarantine import around, held
 from replay.reader import opened
+from replay.rebuild_plan import alone, connect
 from tests.projections import facts
 from tests.projections.conftest import Asker
 from tests.projections.facts import day
@@ -143,6 +144,18 @@ def test_rows_of_another_releases_fold_are_left_to_a_rebuild(broken: Broken) -> 
         heal(broken.database.migrator, broken.tenant, broken.grant, {"grants": 99})
     assert broken.rows() == before
     assert broken.held() != []
+
+
+def test_it_waits_for_its_turn_beside_a_rebuild_and_another_heal(broken: Broken) -> None:
+    broken.repair()
+    with (
+        connect(broken.database.migrator) as conn,
+        alone(conn, broken.tenant),
+        pytest.raises(HealRefused, match=r"heal\.running"),
+    ):
+        broken.heal()
+    assert broken.held() != []
+    assert broken.heal().faults == ()
 
 
 KILLED = """
