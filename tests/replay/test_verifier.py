@@ -97,7 +97,7 @@ class Watch:
     def clean(self) -> None:
         """Forget what was found; for tests that put rows right by themselves."""
         for table in ("quarantined", "differences"):
-            self.owner.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]  # pyright: ignore
+            self.owner.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     def close(self) -> None:
         self.verifier.close()
@@ -253,6 +253,34 @@ def test_a_row_too_many_is_found_whatever_it_says_of_its_stream_and_taken_away(
     assert (watch.found(), watch.quarantined()) == ({}, {})
 
 
+@pytest.mark.parametrize("when", ["20000-01-01 00:00:00Z", "0044-03-15 00:00:00Z BC"])
+def test_an_instant_that_no_calendar_has_is_found_and_put_right_like_any_other(
+    watch: Watch, when: str
+) -> None:
+    """It must not stop the verifier: the service would end with it."""
+    watch.work()
+    (grant,) = watch.owner.execute(
+        "SELECT grant_id FROM permissions WHERE tenant_id = %s AND known_to IS NULL LIMIT 1",
+        (watch.tenant,),
+    ).fetchone() or (None,)
+    statement = "UPDATE permissions SET valid_from = %s WHERE grant_id = %s AND tenant_id = %s"
+    if when.startswith("2"):
+        statement = "UPDATE permissions SET valid_to = %s WHERE grant_id = %s AND tenant_id = %s"
+    watch.plant(statement, when, grant)
+    watch.plant(
+        "UPDATE staff SET recorded_at = %s WHERE tenant_id = %s",
+        when,
+    )
+    watch.sweep()
+    assert set(watch.found()) == {"permissions", "staff"}
+    assert set(watch.quarantined()) == {str(grant)}
+    watch.heal_all()
+    for (one,) in watch.owner.execute("SELECT stream_id::text FROM differences").fetchall():
+        heal(watch.database.migrator, watch.tenant, one)
+    assert watch.differs() == []
+    assert (watch.found(), watch.quarantined()) == ({}, {})
+
+
 def test_what_is_denied_is_what_rests_on_the_row_and_no_more(watch: Watch, firm: Mixed) -> None:
     grants = watch.owner.execute(
         "SELECT DISTINCT grant_id::text FROM permissions WHERE tenant_id = %s AND known_to IS NULL",
@@ -361,4 +389,4 @@ def test_its_role_may_write_nothing_but_what_it_found(watch: Watch) -> None:
     with psycopg.connect(watch.database.service, autocommit=True) as conn:
         for table in ("sweeps", "verified", "differences", "quarantined"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                conn.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]  # pyright: ignore
+                conn.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
