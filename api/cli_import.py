@@ -53,6 +53,8 @@ def import_table(
         raise Usage("importing.which")
     if as_register and policy is None:
         raise Usage("importing.policy")
+    if refused is not None and any(_is_same(refused, one) for one in (file, mapping) if one):
+        raise Usage("importing.refused_is_input", file=refused)
     from api.importing.faults import Unusable
     from api.importing.words import word
 
@@ -68,6 +70,14 @@ def import_table(
     except KeyboardInterrupt:
         aside(word("interrupted", spoken()))
         return INTERRUPTED
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths name one file, by whatever way."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there, so neither is written over the other
+        return False
 
 
 def _import_steps(

@@ -112,6 +112,17 @@ def test_problems_are_told_at_their_cells_and_listed_in_a_file(say: Say) -> None
     assert [one["cell"] for one in report["listed"]] == ["D3", "K5"]
 
 
+@pytest.mark.parametrize("named", ["register.csv", "./register.csv", "link.csv"])
+def test_a_list_of_problems_is_never_written_over_the_register(say: Say, named: str) -> None:
+    write_csv(Path("register.csv"), rows(1))
+    Path("link.csv").symlink_to("register.csv")
+    before = Path("register.csv").read_bytes()
+    said = say(*IMPORT, "--faults", named)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("counterseal: importing.refused_is_input: ")
+    assert Path("register.csv").read_bytes() == before
+
+
 def test_nothing_a_workbook_would_compute_is_written_into_the_list_of_problems(say: Say) -> None:
     [one] = rows(1)
     write_csv(Path("register.csv"), [one | {"contact": "=1+1"}])
