@@ -85,7 +85,7 @@ mutants: $(READY)
 	@$(BIN)/python -m tests.mutants
 
 bench: $(READY)
-	@$(BIN)/python tests/bench/run.py
+	@$(BIN)/python -m tests.bench.run
 
 # The newest versions that the bounds allow; a file without a registry's address in it.
 lock:

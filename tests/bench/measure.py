@@ -43,14 +43,18 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Plan(NamedTuple):
-    """How long to measure: `--quick` keeps a benchmark under a minute."""
+    """How long to measure: `--quick` keeps a benchmark under a minute, `--full` also takes the
+    longest logs.
+    """
 
     rounds: int
     seconds: float
     warm_up: float
     scale: float = 1.0
+    longest: bool = False
 
 
+LONG = Plan(rounds=7, seconds=4.0, warm_up=2.0, longest=True)
 FULL = Plan(rounds=7, seconds=4.0, warm_up=2.0)
 QUICK = Plan(rounds=3, seconds=1.0, warm_up=0.5, scale=0.1)
 TINY = Plan(rounds=1, seconds=0.2, warm_up=0.0, scale=0.01)

@@ -5,21 +5,34 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
 import msgspec
 import orjson
 
-from tests.bench.measure import FULL, QUICK, TINY, Result, lines
+from tests.bench.measure import FULL, LONG, QUICK, TINY, Result, lines
 
-NAMES = ("append", "recorder", "commands", "check", "check_db", "propagation", "rebuild", "replay")
+NAMES = (
+    "append",
+    "recorder",
+    "commands",
+    "check",
+    "check_db",
+    "propagation",
+    "as_of",
+    "follow",
+    "rebuild",
+    "replay",
+    "memory",
+)
+PLANS = {"full": LONG, "usual": FULL, "quick": QUICK, "tiny": TINY}
 
 
-def measure(name: str, plan: str = "full") -> Result:
+def measure(name: str, plan: str = "usual") -> Result:
     """Run one benchmark by name. Raises `KeyError` for an unknown one."""
     if name not in NAMES:
         raise KeyError(name)
-    chosen = {"full": FULL, "quick": QUICK, "tiny": TINY}[plan]
-    return importlib.import_module(f"tests.bench.{name}").run(chosen)
+    return importlib.import_module(f"tests.bench.{name}").run(PLANS[plan])
 
 
 def main(arguments: list[str]) -> int:
@@ -27,13 +40,19 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)}; all without")
     parser.add_argument("--json", action="store_true", help="print one JSON object a benchmark")
-    parser.add_argument("--quick", action="store_true", help="under a minute each")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_const", dest="plan", const="quick",
+                      help="under a minute each")  # fmt: skip
+    size.add_argument("--full", action="store_const", dest="plan", const="full",
+                      help="also the longest logs, of five million events")  # fmt: skip
+    size.add_argument("--tiny", action="store_const", dest="plan", const="tiny",
+                      help="only to see that it runs: its figures mean nothing")  # fmt: skip
     given = parser.parse_args(arguments)
     unknown = [name for name in given.names if name not in NAMES]
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)}")
     for name in given.names or NAMES:
-        result = measure(name, "quick" if given.quick else "full")
+        result = measure(name, given.plan or "usual")
         for line in lines(result):
             print(line, file=sys.stderr if given.json else sys.stdout, flush=True)
         if given.json:
@@ -42,4 +61,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    here = str(Path(__file__).parent)
+    if sys.path[0] == here:  # run as a script: a benchmark has the name of the package it measures
+        del sys.path[0]
     sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from api.keys import FieldSealer, KeyStore
 from domain.ledger import Ledgers
 from projections.inline import InlineTables
 from tests.support.ledger import clock
+from tests.support.peak import peak_kib
 
 
 class Errand(NamedTuple):
@@ -45,19 +45,6 @@ def main(text: str) -> None:
     sys.stdout.write(msgspec.json.encode(document).decode())
     ledgers.close()
     keys.close()
-
-
-def peak_kib() -> int:
-    """Return the most memory this process ever had, in KiB.
-
-    On Linux from its own status: what `getrusage` says begins with what the parent had when it
-    started us.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from api.importing.register_running import run_register
 from api.keys import FieldSealer, KeyStore
 from domain.ledger import Ledgers
 from projections.inline import InlineTables
-from tests.support.import_runner import Errand, peak_kib
+from tests.support.import_runner import Errand
 from tests.support.ledger import clock
+from tests.support.peak import peak_kib
 from tests.support.register_ground import KIND, ZONE
 
 
