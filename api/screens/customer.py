@@ -17,9 +17,20 @@ from api.screens.acts import Tried, offered
 from api.screens.customer_acts import ACTS, OnCustomer, kinds_of
 from api.screens.drawing import draw, sentence
 from api.screens.grant_shown import line_of
-from api.screens.moments import NOW, Moment, happened, headers_of, moment_of, steps
+from api.screens.moments import (
+    NOW,
+    Mark,
+    Moment,
+    Record,
+    happened,
+    headers_of,
+    led_to,
+    marks_of,
+    moment_of,
+    steps,
+)
 from api.screens.naming import LocalBook, book, ids_of, points_of
-from api.screens.visits import Visit, without_blanks
+from api.screens.visits import Visit, elsewhere, without_blanks
 from domain.errors import Refused
 from projections.history_lines import line, named_in
 from projections.unseen import masked
@@ -30,17 +41,21 @@ STAFF: Final = 1000
 
 
 class _Lines(NamedTuple):
-    """What happened, ready to be shown; the positions of all events, also of later ones."""
+    """What happened, ready to be shown; the moments of all events, also of later ones."""
 
     events: list[dict[str, Any]]
-    positions: list[int]
+    marks: list[Mark]
     names: LocalBook
 
 
 async def page(visit: Visit) -> Answered:
     """Answer with the page of a customer."""
     asked = without_blanks(visit.query())
-    return await show(visit, visit.part("id"), asked, moment_of(asked, visit.zone))
+    stream = visit.part("id")
+    if "step" in asked and is_id(stream):
+        record = Record("customer", stream)
+        return elsewhere(led_to(record, asked, await visit.work(record.marks, visit)))
+    return await show(visit, stream, asked, moment_of(asked, visit.zone))
 
 
 async def show(
@@ -85,7 +100,7 @@ async def show(
         "refusal": None if tried is None else sentence(visit, tried.refused),
         "tried": None if tried is None else tried.act,
         "moved": tried is not None and tried.refused.code == "version.moved",
-        "past": steps(f"/customers/{stream}", lines.positions, moment, found.position),
+        "past": steps(Record("customer", stream), lines.marks, moment, found.position),
         "asked": {name: asked.get(name, "") for name in ("as_of", "at")},
         "may_open": "personal:read" in visit.caller.scopes,
         "opens": bool(headers),
@@ -201,4 +216,4 @@ def _told(
                 "line": line(line_of(one), names, show),
             }
         )
-    return _Lines(events, [one.recorded.position for one in every], names)
+    return _Lines(events, marks_of(every), names)

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from api.layers import Receive, Scope, Send, answer, header, place_of
 from api.problems import Answered
 from api.routes.operations import as_refused
-from api.screens import customer, deciding, grant, grants, home, signing, work
+from api.screens import changes, customer, deciding, grant, grants, home, signing, work
 from api.screens.drawing import fault_page, style
 from api.screens.sessions import Sessions
 from api.screens.visits import Visit, elsewhere
@@ -50,6 +50,7 @@ SCREENS: Final[Sequence[Screen]] = (
     Screen("POST", "/grants/{id}", deciding.on_grant),
     Screen("GET", "/customers/{id}", customer.page),
     Screen("POST", "/customers/{id}", deciding.on_customer),
+    Screen("GET", "/changes", changes.page),
 )
 
 

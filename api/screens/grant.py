@@ -13,7 +13,16 @@ from api.screens.drawing import draw, sentence
 from api.screens.grant_acts import ACTS, OnGrant
 from api.screens.grant_shown import Facts, Shown
 from api.screens.grants import number_of
-from api.screens.moments import NOW, Moment, happened, headers_of, moment_of, steps
+from api.screens.moments import (
+    NOW,
+    Moment,
+    Record,
+    happened,
+    headers_of,
+    led_to,
+    moment_of,
+    steps,
+)
 from api.screens.visits import Visit, elsewhere, without_blanks
 from domain.errors import Refused
 
@@ -26,6 +35,9 @@ async def page(visit: Visit) -> Answered:
         return await own_grant.show(visit, stream, asked)
     if not is_id(stream):
         return elsewhere(f"/grants/{await _by_number(visit, stream)}")
+    if "step" in asked:
+        record = Record("grant", stream)
+        return elsewhere(led_to(record, asked, await visit.work(record.marks, visit)))
     return await show(visit, stream, asked, moment_of(asked, visit.zone))
 
 
@@ -70,7 +82,7 @@ async def show(
     values["tried"] = None if tried is None else tried.act
     values["happened"] = happened(shown.events, asked)
     values["nothing"] = "nothing" in asked
-    values["past"] = steps(f"/grants/{stream}", shown.positions, moment, found.position)
+    values["past"] = steps(Record("grant", stream), shown.marks, moment, found.position)
     values["asked"] = {name: asked.get(name, "") for name in ("as_of", "at")}
     values["may_open"] = "personal:read" in visit.caller.scopes
     values["opens"] = bool(headers)

@@ -11,6 +11,7 @@ from api.routes.reading import Told as Recorded
 from api.routes.reading import opener_for, told
 from api.screens import stages
 from api.screens.grants import row
+from api.screens.moments import Mark, marks_of
 from api.screens.naming import LocalBook, book, ids_of, link_of, points_of
 from api.screens.terms_shown import TermsShown
 from api.screens.visits import Visit
@@ -53,7 +54,7 @@ class Shown:
         self.body: PolicyBody | None = None
         self.names: LocalBook
         self.waiting: list[dict[str, Any]] = []
-        self.positions: list[int] = []
+        self.marks: list[Mark] = []
         self._known_by: list[Recorded] = []
 
     @property
@@ -71,7 +72,7 @@ class Shown:
         visit, facts = self.visit, self.facts
         self._call = visit.desk.entered("grant.events", {"id": self.id})
         every = told(self._call, self.id)
-        self.positions = [one.recorded.position for one in every]
+        self.marks = marks_of(every)
         recorded = [one for one in every if one.recorded.position <= facts.position]
         chain = self._above() if facts.now else []
         identity = [] if customer is None else self._identity()

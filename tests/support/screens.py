@@ -84,7 +84,7 @@ class Page(HTMLParser):
             self.forms[-1].fields.pop(name, None)
         if tag == "textarea":
             self._area = name
-        if tag == "option":
+        if tag == "option" and "datalist" not in self._open:
             fields = self.forms[-1].fields
             if self._select not in fields or "selected" in found:
                 fields[self._select] = found.get("value") or ""
