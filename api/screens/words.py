@@ -8,18 +8,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from api import cli_texts
 from api.texts import Language
 from projections import history_lines_names
 
 FILE: Final = Path(__file__).with_name("texts.toml")
+COMMANDS: Final = Path(__file__).parents[1] / "cli_texts.toml"
+"""What the command line calls codes; the screens call them the same."""
 
 
 @cache
-def texts() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+def texts(file: Path = FILE) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
     """Return section -> key -> language -> template."""
-    with FILE.open("rb") as file:
-        return tomllib.load(file)
+    with file.open("rb") as opened:
+        return tomllib.load(opened)
 
 
 class Words:
@@ -41,7 +42,7 @@ class Words:
         history; one without a word is itself.
         """
         found = texts().get(section, {}).get(code)
-        found = found or cli_texts.texts().get(section, {}).get(code)
+        found = found or texts(COMMANDS).get(section, {}).get(code)
         found = found or history_lines_names.texts()["words"].get(section, {}).get(code)
         return code if found is None else str(found[self.language])
 
