@@ -164,7 +164,7 @@ def approvers(
     tenant: TenantOption = None,
     as_json: Json = False,
 ) -> int:
-    """Tell who approved how much: the approvals that stand, by person."""
+    """Tell who approved how much: the approvals that stand, by person, the most first."""
     from projections.approvers import approvers as ask
 
     begin, end = instant_of(since), instant_of(until)
@@ -177,6 +177,7 @@ def approvers(
         ("parties", "approvals", "cases", "kinds", "first", "last", "imported"),
         as_json=as_json,
         finding=False,
+        order=lambda row: (-row["approvals"], row["first"], row["person"]),
     )
 
 
@@ -188,9 +189,10 @@ def _list(
     *,
     as_json: bool,
     finding: bool = True,
+    order: Callable[[dict[str, Any]], Any] | None = None,
 ) -> int:
     """Show every row of a list; `past` is as of when, by which clock, and what had happened; with
-    `finding` the exit code tells whether there is a row.
+    `finding` the exit code tells whether there is a row; without `order` they come as pages do.
     """
     places = Places()
     with places.connection() as conn:
@@ -198,6 +200,8 @@ def _list(
         view = looked(conn, known, *past)
         with looking(places, conn, known, view):
             found = whole(lambda after: ask(conn, known, view, after))
+        if order is not None:
+            found.sort(key=order)
         numbers = staff_numbers(conn, known.id)
     if as_json:
         document({"items": found, **view.named()})
