@@ -13,12 +13,13 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL
 
 from api.provisioning import Database
 from replay.rebuild import rebuild
 from replay.rebuild_plan import connect, drop
+from tests.bench.logs import lengthen
 from tests.bench.measure import Plan, Result, Side, compare, in_turn
 from tests.bench.stage import database, plain_database
 from tests.support.world import World
@@ -39,19 +40,7 @@ class Ours:
         grant = world.active()
         self.tenant = world.tenant
         world.close()
-        assert made.admin is not None
-        with psycopg.connect(make_conninfo(made.admin, dbname=made.name), autocommit=True) as conn:
-            row = conn.execute(
-                "SELECT position FROM ledgers WHERE tenant_id = %s", (self.tenant,)
-            ).fetchone()
-            assert row is not None
-            given = {"head": row[0], "n": grants, "grant": grant}
-            conn.execute(_COPIES, given)
-            conn.execute(
-                "UPDATE ledgers SET position = %s WHERE tenant_id = %s",
-                (row[0] + ACTS * grants, self.tenant),
-            )
-            conn.execute("VACUUM ANALYZE events")
+        lengthen(made, self.tenant, [grant], ACTS * grants)
         rebuild(made.migrator, self.tenant, accept=True)  # the copies have no rows yet
 
     def run(self, _: float) -> float:
@@ -62,15 +51,6 @@ class Ours:
         if done.position is None:
             raise RuntimeError("what was rebuilt is not what was live")
         return done.events / done.seconds
-
-
-_COPIES = """
-INSERT INTO events
-SELECT e.tenant_id, %(head)s + (e.version - 1) * %(n)s + i,
-       ('019a0000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid,
-       e.version, e.type, e.recorded_at, e.actor, e.on_behalf_of, e.command_id, e.causation, e.data
-FROM events e, generate_series(1, %(n)s) i WHERE e.stream_id = %(grant)s
-"""
 
 
 class PeerGrant(Aggregate):
