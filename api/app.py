@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -57,7 +58,8 @@ def create_app(services: Services) -> Served:
         {EVIDENCE_PATH: (EVIDENCE_LIMIT_BYTES, STREAM_SECONDS)},
     )
     # The framework is asked only where no operation is: it answers 404 and 405, and the lifespan.
-    served = Served(Index(api.router.routes, api), limits, services.measures)
+    page = partial(screens.page_for, services)
+    served = Served(Index(api.router.routes, api), limits, services.measures, page)
     served.operations = operations
     return served
 

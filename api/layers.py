@@ -21,6 +21,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Page = Callable[[Scope, Receive, Refused], Answered | None]
+"""Makes the page for what is refused where a person asked, None where a program did."""
 
 STREAM_SECONDS: Final = 600.0
 """How long an answer may take once it has begun: a long list as CSV, a stored file."""
@@ -94,10 +96,13 @@ class Exchange:
 class Doors:
     """The outermost application; `api` is the framework's inside."""
 
-    def __init__(self, app: App, limits: Limits, measures: Measures) -> None:
+    def __init__(
+        self, app: App, limits: Limits, measures: Measures, page: Page | None = None
+    ) -> None:
         self._app = app
         self._limits = limits
         self._measures = measures
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -140,19 +145,20 @@ class Doors:
             async with asyncio.timeout(seconds) as exchange.timeout:
                 await self._app(scope, exchange.receive, exchange.send)
         except TimeoutError:
-            await _last(scope, exchange, Refused("request.deadline"))
+            await self._last(scope, exchange, Refused("request.deadline"))
         except Refused as refused:
-            await _last(scope, exchange, refused)
+            await self._last(scope, exchange, refused)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the caller gets an answer
             # Its type and place only: a message may carry what a person wrote.
             log.error("fault", fault=type(fault).__name__, at=place_of(fault))
-            await _last(scope, exchange, Refused("server.fault"))
+            await self._last(scope, exchange, Refused("server.fault"))
 
-
-async def _last(scope: Scope, exchange: Exchange, refused: Refused) -> None:
-    if exchange.begun:
-        return  # half an answer is out; closing the connection is all that is left
-    await answer(exchange.send, problem(refused, language_of(header(scope, b"accept-language"))))
+    async def _last(self, scope: Scope, exchange: Exchange, refused: Refused) -> None:
+        if exchange.begun:
+            return  # half an answer is out; closing the connection is all that is left
+        page = None if self._page is None else self._page(scope, exchange.receive, refused)
+        language = language_of(header(scope, b"accept-language"))
+        await answer(exchange.send, page or problem(refused, language))
 
 
 async def answer(send: Send, answered: Answered) -> None:

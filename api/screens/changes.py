@@ -180,9 +180,17 @@ def _item(visit: Visit, telling: Telling, one: Difference, found: Found) -> dict
     return {
         "head": head,
         "link": f"/grants/{one.about.grant}",
-        "lines": [{"text": text.strip(), "act": text.startswith("    ")} for text in rest],
+        "lines": [_line(text) for text in rest],
         "sides": sides,
     }
+
+
+def _line(text: str) -> dict[str, str | None]:
+    """Return a line of a difference; of an act, which stands deeper, the position by itself."""
+    if not text.startswith("    "):
+        return {"text": text.strip(), "position": None}
+    position, _, rest = text.strip().partition("  ")
+    return {"text": rest, "position": position}
 
 
 def _acts(visit: Visit, question: Question, found: Found) -> Sequence[dict[str, Any]] | None:

@@ -63,13 +63,22 @@ def routes(services: Services) -> list[Route]:
     return [*found, Route(style()[0], _style, methods=["GET"])]
 
 
-def not_found(services: Services, request: Request, refused: Refused) -> Response | None:
-    """Return a page for a path that is none, where a person asked; else None."""
-    accept = header(request.scope, b"accept") or b""
-    if b"text/html" not in accept or request.scope["path"].startswith(("/v1/", "/access/")):
+def page_for(
+    services: Services, scope: Scope, receive: Receive, refused: Refused
+) -> Answered | None:
+    """Return a page for what is refused outside of any screen, where a person asked; else None."""
+    accept = header(scope, b"accept") or b""
+    if b"text/html" not in accept or scope["path"].startswith(("/v1/", "/access/")):
         return None
     sessions = Sessions(services.ledgers.pool, services.keys, services.gate.caller)
-    found = fault_page(Visit(services, sessions, request.scope, request.receive), refused)
+    return fault_page(Visit(services, sessions, scope, receive), refused)
+
+
+def not_found(services: Services, request: Request, refused: Refused) -> Response | None:
+    """Return a page for a path that is none, where a person asked; else None."""
+    found = page_for(services, request.scope, request.receive, refused)
+    if found is None:
+        return None
     response = Response(found.body, found.status)
     response.raw_headers[:] = [
         *found.headers,

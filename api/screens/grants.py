@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
-from api.problems import Answered
+from api.problems import Answered, status_of
+from api.routes.operations import UNLOGGED
 from api.screens.drawing import draw, sentence
 from api.screens.naming import book, ids_of, link_of, points_of
 from api.screens.visits import Visit, without_blanks
@@ -44,9 +45,11 @@ async def page(visit: Visit) -> Answered:
         else:
             shown |= await _found(visit, asked)
     except Refused as refused:
-        if not any(name in asked for name in (*FILTERS, "cursor")):
+        typed = any(name in asked for name in (*FILTERS, "cursor"))
+        status = status_of(refused.code)
+        if not typed or status in UNLOGGED:
             raise
-        shown["sentence"], status = sentence(visit, refused), 422
+        shown["sentence"] = sentence(visit, refused)
     return draw(visit, "grants.html", shown, status=status)
 
 

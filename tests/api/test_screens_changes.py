@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from api.identity import SCOPES
+from api.layers import Limits
 from api.screens import changes_found
+from api.screens import doors as screens
 from tests.api.test_screens_pages import require_good
 from tests.support.doors import Caller, House
 from tests.support.screens import Page, Person
@@ -41,8 +45,8 @@ def test_a_grant_that_came_into_force_is_told_with_its_terms_side_by_side(trade:
     grant = trade.active(customer)["id"]
     number = trade["admin"].get(f"/v1/grants/{grant}").json()["state"]["number"]
     for language, words in (
-        ("en", ("in force now, not before", "signed", "side by side", "Territory differs")),
-        ("zh", ("新生效", "签署", "授权内容对照", "地域 不同")),
+        ("en", ("in force now, not before", "took effect", "side by side", "Territory differs")),
+        ("zh", ("新生效", "生效，至", "授权内容对照", "地域 不同")),
     ):
         person = Person(trade.house, language).sign_in(reader(trade))
         page = opened(person, f"/changes?grant={grant}&from={before}")
@@ -236,6 +240,27 @@ def test_the_slider_leads_to_each_of_a_records_own_moments(trade: Trade, kind: s
         answer = person.send("GET", f"{form.action}?step={typed}")
         assert answer.headers["location"] == f"{path}?as_of={place['position']}"
     assert f"/changes?{kind}={stream}&from={events[-1]['position']}" in opened(person, last).links
+
+
+def test_a_person_gets_a_page_for_what_is_refused_before_any_screen(
+    trade: Trade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person(trade.house).sign_in(reader(trade))
+    answer = person.send("POST", "/work", {"note": "x" * (1 << 20)})
+    assert answer.status_code == 413
+    require_good(Page(answer), "/work")
+
+    async def slow(_: object, visit: object) -> None:
+        await asyncio.sleep(30)
+        raise AssertionError("the deadline was before")
+
+    monkeypatch.setattr(screens.Page, "_handled", slow)
+    monkeypatch.setattr(trade.house.app, "_limits", Limits(1 << 20, 0.05))
+    answer = person.send("GET", "/work")
+    assert answer.status_code == 503
+    assert "request.deadline" in Page(answer).said
+    answer = person.send("GET", "/work", accept="application/json")
+    assert answer.json()["code"] == "request.deadline"
 
 
 def test_the_slider_is_for_whoever_may_read_what_happened(trade: Trade, house: House) -> None:
