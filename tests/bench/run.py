@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object a benchmark")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_const", dest="plan", const="quick",
-                      help="under a minute each")  # fmt: skip
+                      help="under a minute each, memory two")  # fmt: skip
     size.add_argument("--full", action="store_const", dest="plan", const="full",
                       help="also the longest logs, of five million events")  # fmt: skip
     size.add_argument("--tiny", action="store_const", dest="plan", const="tiny",
