@@ -19,6 +19,7 @@ from api.screens.clock import given, local, zone_of
 from api.screens.customer_acts import ACTS as CUSTOMER_ACTS
 from api.screens.grant_acts import ACTS as GRANT_ACTS
 from api.screens.words import texts
+from domain.errors import Refused
 from domain.values import Party
 from tests.api import test_reference_walk as reference_walk
 from tests.api.test_reference_walk import EVERY_STATE, Walk
@@ -281,6 +282,20 @@ def test_the_list_of_grants_is_found_by_number_grantee_and_status(trade: Trade) 
     assert links(f"grantee=customer:{one}&status=active") == []
     assert len(links("grantee=龙井茶行")) == 2, "which of the two is asked"
     assert person.open("/grants?grantee=nobody-here").status == 422
+    bare = Person(trade.house).sign_in(trade.checker)
+    assert bare.open("/grants?number=CS-1").status == 403, "what was typed is not what is wrong"
+
+
+def test_a_database_that_is_away_is_no_fault_of_what_was_typed(
+    trade: Trade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person(trade.house).sign_in(trade["approver"])
+
+    async def away(*_: object) -> None:
+        raise Refused("database.unreachable")
+
+    monkeypatch.setattr("api.screens.grants._found", away)
+    assert person.open("/grants?number=CS-1").status == 503
 
 
 def test_a_long_list_goes_on_on_the_next_page(
