@@ -36,7 +36,7 @@ RECORDS: Final[Mapping[str, str]] = {
 }
 """Field -> the kind of the record whose id it holds."""
 
-WORDS: Final[Mapping[str, str]] = {"roles": "role", "acts": "act"}
+WORDS: Final[Mapping[str, str]] = {"roles": "role", "acts": "act", "document": "kind"}
 """Field -> the section of words that its codes have, where it is not the field's own name."""
 
 

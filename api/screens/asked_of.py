@@ -8,7 +8,9 @@ from typing import Any, Final
 from api.screens.clock import given
 from api.screens.drawing import sentence
 from api.screens.grant_shown import Shown
+from api.screens.naming import book
 from api.screens.visits import Visit
+from api.texts import text
 from domain.errors import Refused
 from domain.values import PolicyRef
 
@@ -71,7 +73,7 @@ async def answer(visit: Visit, shown: Shown, asked: Mapping[str, str]) -> dict[s
     explanation = found["explanation"]
     return {
         "allowed": found["decision"],
-        "detail": explanation["detail"],
+        "detail": await _told(visit, explanation),
         "at": found["at"],
         "position": found["position"],
         "number": explanation.get("number"),
@@ -83,3 +85,16 @@ async def answer(visit: Visit, shown: Shown, asked: Mapping[str, str]) -> dict[s
             if one.get("grant")
         ],
     }
+
+
+async def _told(visit: Visit, explanation: Mapping[str, Any]) -> str:
+    """Return the API's explanation, with what its dimension and its point are called."""
+    dimension, path = explanation.get("dimension"), explanation.get("path")
+    if dimension is None:
+        return explanation["detail"]
+    called = {"dimension": visit.words.word("dimension", dimension)}
+    if path is not None:
+        names = await visit.work(book, visit, (), ((dimension, path),))
+        name = names.point(dimension, path)
+        called["path"] = path if name == path else f"{name} {path}"
+    return text(explanation["code"], visit.language, {**explanation, **called})

@@ -162,7 +162,7 @@ def test_a_line_is_a_sentence_in_the_callers_language_with_names_where_they_are_
         f"Staff compliance suspended grant {story.number} (reason: complaint)."
     )
     assert chinese["grant.suspended.1"] == (
-        f"员工 compliance 暂停了授权 {story.number}（理由：complaint）。"
+        f"员工 compliance 暂停了授权 {story.number}（理由：投诉）。"
     )
 
 
