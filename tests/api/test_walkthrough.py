@@ -1,4 +1,4 @@
-"""The walk-through of the compliance queries on the permit log, walked; its totals counted again."""
+"""The walk-through of the compliance queries on the permit log, walked; its totals counted anew."""
 
 from __future__ import annotations
 
