@@ -17,7 +17,10 @@ from tests.support.commands import Installation, installed
 from tests.support.doors import opened
 from tests.support.trade import POLICY, Trade
 
-READS = ("audit:read", "customers", "evaluate", "grants:read", "me", "policies", "shares", "staff")
+READS = (
+    "audit:read", "customers", "evaluate", "grants:read", "me", "personal:read", "policies",
+    "shares", "staff",
+)  # fmt: skip
 DECIDES = ("grants:approve", "grants:request", "grants:sign", "grants:supervise", "grants:verify")
 DIRECTORS = {
     "id": "board",

@@ -34,7 +34,10 @@ def paths(sample: Sample) -> Iterator[str]:
     yield from ("/grants", "/grants?grantee=D-9999", "/grants?number=x")
     yield from (f"/grants/{number}" for number in sample.grants.values())
     yield from (f"/customers/{one}" for one in sample.customers.values())
-    yield from ("/grants/nothing", "/sign-in", "/sign-in?link=sl_x")
+    yield f"/customers/{sample.customers['D-0001']}?purpose=identification"
+    yield from ("/changes", "/changes?from=2026-10-20&to=2026-10-30", "/changes?from=soon")
+    yield f"/changes?grant={sample.grants['suspended']}&from=2026-05-13&to=2026-10-30"
+    yield from ("/grants/nothing", "/nothing", "/sign-in", "/sign-in?link=sl_x")
 
 
 def every_page(sample: Sample, one: Window) -> Iterator[str]:

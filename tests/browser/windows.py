@@ -25,12 +25,12 @@ class Window:
     """One window with its own cookies; `wrong` is what it saw that must not be."""
 
     def __init__(self, browser: Browser, url: str, **given: Any) -> None:
-        width = given.pop("width", 1280)
+        self.width: int = given.pop("width", 1280)
         language = {"zh": "zh-CN", "en": "en"}[given.pop("language", "en")]
         self.url = url
         self.wrong: list[str] = []
         self.context = browser.new_context(
-            base_url=url, locale=language, viewport={"width": width, "height": HEIGHT}, **given
+            base_url=url, locale=language, viewport={"width": self.width, "height": HEIGHT}, **given
         )
         self.context.set_default_timeout(30_000)
         self.page: Page = self.context.new_page()
