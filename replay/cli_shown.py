@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -22,19 +23,28 @@ UNREACHABLE: Final = 3
 FAULT: Final = 70
 """A fault of this program (EX_SOFTWARE)."""
 
+_OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
 Json = Annotated[bool, typer.Option("--json")]
 
 
 def line(text: str = "") -> None:
     """Print one line of the answer."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(harmless(text) + "\n")
     sys.stdout.flush()
 
 
 def aside(text: str) -> None:
     """Print one line that is not the answer, to standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(harmless(text) + "\n")
     sys.stderr.flush()
+
+
+def harmless(text: str) -> str:
+    """Return a text in which what a terminal would obey is spelled out: names in a bundle are those
+    of whoever made it, and could otherwise write over what was said of it. JSON stays what it is.
+    """
+    return _OBEYED.sub(lambda one: f"\\u{ord(one[0]):04x}", text)
 
 
 def document(value: Any) -> None:
