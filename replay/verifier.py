@@ -53,6 +53,7 @@ REMEMBERED: Final = 50_000
 TENANTS: Final = 100
 POLL_S: Final = 1.0
 RETRY_S: Final = 5.0
+FAULT_S: Final = 30.0
 CONNECT_TIMEOUT_S: Final = 5
 STATEMENT_TIMEOUT_MS: Final = 60_000
 
@@ -119,6 +120,10 @@ class Verifier:
             except NewerEvent as fault:
                 log.warning("the verifier does not know the event at %d", fault.position)
                 stop.wait(RETRY_S)
+            except Exception:  # it only looks: a defect here must not end the service
+                log.exception("the verifier stumbled and will look again")
+                self.close()
+                stop.wait(FAULT_S)
             else:
                 spent = time.monotonic() - begun
                 stop.wait(spent * self._rests if done.worked else POLL_S)

@@ -248,7 +248,8 @@ def test_a_list_is_whole_page_after_page(desk: Desk, monkeypatch: pytest.MonkeyP
     mine = {one["grant_id"] for one in rows if one["grantee"] == json.loads(some[0])["grantee"]}
     assert {json.loads(one)["grant_id"] for one in some} == mine
     none = desk.say(
-        "requester", "list", "--grantee", "customer:D-0001", "--status", "superseded", "--lang", "en"
+        *("requester", "list", "--grantee", "customer:D-0001"),
+        *("--status", "superseded", "--lang", "en"),
     )
     assert (none.code, none.out) == (0, "There is none.\n")
     cut = desk.say("requester", "list", "--limit", "3", "--json", "--lang", "en")

@@ -314,7 +314,8 @@ def test_a_stream_that_cannot_be_folded_is_named_and_goes_into_quarantine_with_t
     [fault] = refused.faults
     assert (fault.stream_id, fault.position, fault.code) == (grant, row[0], "event.undecodable")
     with superuser(database) as conn:
-        assert conn.execute("SELECT count(*) FROM quarantined").fetchone() == (0,)
+        held = "SELECT stream_id FROM quarantined WHERE tenant_id = %s"
+        assert conn.execute(held, (world.tenant,)).fetchall() == []
     done = rebuild(database.migrator, world.tenant, accept=True)
     assert done.position is not None
     with superuser(database) as conn:
@@ -323,7 +324,7 @@ def test_a_stream_that_cannot_be_folded_is_named_and_goes_into_quarantine_with_t
             (world.tenant,),
         ).fetchall()
         assert rows == [(grant, row[0])]
-        conn.execute("DELETE FROM quarantined")
+        conn.execute("DELETE FROM quarantined WHERE tenant_id = %s", (world.tenant,))
 
 
 # --- other releases -------------------------------------------------------------------------------

@@ -143,8 +143,9 @@ class Person:
             sent["content-type"] = "application/x-www-form-urlencoded"
             more["content"] = urlencode(body)
         sent = {name: value for name, value in sent.items() if value}
-        answer = self.house.send(method, path, headers=sent, **more)
         self.house.client.cookies.clear()  # each person keeps their own
+        answer = self.house.send(method, path, headers=sent, **more)
+        self.house.client.cookies.clear()
         for cookie in answer.headers.get_list("set-cookie"):
             name, _, rest = cookie.partition("=")
             value = rest.partition(";")[0]
