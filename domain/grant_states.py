@@ -251,8 +251,11 @@ def status_at(grant: Grant, at: Instant) -> Status:
 
 
 def starts_of(grant: Grant) -> Instant | None:
-    """Return when it takes or took effect for the first time; None before it was agreed on."""
-    return grant.effects[0].starts_at if grant.effects else None
+    """Return when it takes or took effect for the first time; None before it was agreed on.
+
+    Only an imported amendment can begin before the terms that it follows.
+    """
+    return min((effect.starts_at for effect in grant.effects), default=None)
 
 
 def ends_of(grant: Grant) -> Instant | None:

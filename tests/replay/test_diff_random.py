@@ -139,7 +139,7 @@ def applied(first: dict[str, Allowed], found: Sequence[Difference], at: datetime
     return after
 
 
-@pytest.fixture(scope="module", params=[3, 4])
+@pytest.fixture(params=[3, 4, 13])
 def told(request: pytest.FixtureRequest) -> Told:
     return Told(request.param)
 
