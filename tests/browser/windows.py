@@ -95,7 +95,8 @@ class Window:
         self.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
 
     def overflow(self) -> int:
-        """Return by how many pixels the page is wider than the window."""
+        """Return by how many pixels the page is wider than the window, once it is there."""
+        self.page.wait_for_load_state()
         return self.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
