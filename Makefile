@@ -9,10 +9,11 @@ READY := .venv/.ready
 BROWSER := .venv-browser/bin
 BROWSER_READY := .venv-browser/.ready
 WORKERS ?= auto
+SEED ?= 1
 
 help:
 	@echo 'make run     the service, on a database of its own, with a small tenant in it'
-	@echo 'make test    all tests; every drill with a small number of rounds'
+	@echo 'make test    all tests; every drill with a small number of rounds; SEED=n: another order'
 	@echo 'make browser the screens in the Chromium or Chrome of this machine, which must be there'
 	@echo 'make pictures  docs/images again, from the sample tenant in that browser'
 	@echo 'make check   style, types and floors; no test is run'
@@ -54,7 +55,7 @@ run: $(READY)
 	@$(BIN)/counterseal demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadgroup
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadgroup --randomly-seed=$(SEED)
 
 # What drives the browser is locked apart and lives apart: nothing else needs it.
 $(BROWSER_READY): requirements-browser.lock $(READY)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
@@ -21,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("--full"):
+        hypothesis.settings.register_profile("same", derandomize=True)
+        hypothesis.settings.load_profile("same")
     given = getattr(config, "workerinput", None)
     config.stash[RUN] = cluster.open_run() if given is None else Path(given["counterseal_run"])
 

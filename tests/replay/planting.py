@@ -15,15 +15,15 @@ OTHERS: dict[str, LiteralString] = {
     "text": "coalesce({0}, '') || 'x'",
     "text[]": "{0} || ARRAY['planted']",
     "jsonb": """'{{"planted": "1"}}'::jsonb""",
-    "integer": "{0} + 1",
-    "bigint": "coalesce({0}, 1000000) + 1",
+    "integer": "{0} + 1000",
+    "bigint": "coalesce({0}, 0) + 1000000",
     "boolean": "NOT {0}",
     "timestamptz": "CASE WHEN isfinite({0}) THEN {0} + interval '1 second'"
     " ELSE '2099-01-01 00:00:00Z'::timestamptz END",
     "uuid": "gen_random_uuid()",
     "tstzmultirange": "'{{[2020-01-01 00:00:00Z,2020-01-02 00:00:00Z)}}'::tstzmultirange",
 }
-"""Type -> a value that is another one."""
+"""Type -> a value that is another one, and no neighbour's: it may be a part of the key."""
 
 SPECIAL: dict[tuple[str, str], LiteralString] = {
     ("tasks", "about"): "CASE {0} WHEN 'grant' THEN 'customer' ELSE 'grant' END",
@@ -31,7 +31,6 @@ SPECIAL: dict[tuple[str, str], LiteralString] = {
     ("hands", "act"): "CASE {0} WHEN 'checked' THEN 'requested' ELSE 'checked' END",
     **{(name, "known_from"): "{0} - 1" for name in TABLES},
     **{(name, "valid_from"): "{0} - interval '1 second'" for name in TABLES},
-    ("history", "position"): "{0} + 1000000",
     ("points", "valid_from"): "'2001-01-01 00:00:00Z'::timestamptz",
 }
 """What a constraint asks for."""

@@ -185,7 +185,8 @@ def test_an_event_of_a_newer_release_stops_the_worker_and_skips_nothing(
         while {row[1] for row in behind(database, tenant)} != {position - 1}:
             worker.step()
         with pytest.raises(NewerEvent, match=r"grant\.teleported\.9"):
-            worker.step()
+            while worker.step():  # pages of tenants of other tests come before it
+                pass
         assert {row[1] for row in behind(database, tenant)} == {position - 1}
         stop = threading.Event()
         with pytest.raises(NewerEvent):
@@ -208,7 +209,9 @@ def test_what_another_release_folds_is_left_to_it(
     worker = runner()
     while {row[0] for row in behind(database, tenant)} != {"grants"}:
         worker.step()
-    assert worker.step() == 0
+    while worker.step():  # what other tests left behind
+        pass
+    assert {row[0] for row in behind(database, tenant)} == {"grants"}
     follow(runner(folds=newer), database, tenant)
 
 
