@@ -16,8 +16,9 @@ from api.cli_acts import VERBS
 from api.routes.operations_table import COMMANDS
 from domain.events import EVENTS
 from tests.api.test_cli import loaded_after
-from tests.support.commands import Installation, Said, installed
+from tests.support.commands import Installation, Said
 from tests.support.cutting import CuttingDoor
+from tests.support.sample_tenant import sampled
 
 SCOPES = {
     "requester": ("S-0002", "grants:request", "customers"),
@@ -77,7 +78,7 @@ ASKED = ("grantee=customer:D-0001", "kind=dealership", "actions=sell", "scope.te
 
 @pytest.fixture(scope="module")
 def desk(run_directory: Path) -> Iterator[Desk]:
-    with installed(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
+    with sampled(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
         keys = {"member": here.folder / "demo" / "member.key"}
         for name, (number, *scopes) in SCOPES.items():
             words = ["--tenant", "demo", "--party", f"staff:{number}", "--scope", "grants:read"]

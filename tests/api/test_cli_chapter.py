@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.cli_acts import VERBS
-from tests.support.commands import installed
+from tests.support.sample_tenant import sampled
 from tests.support.transcript import Shell, steps
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -29,7 +29,7 @@ def test_every_command_of_the_chapter_answers_as_it_shows(
 ) -> None:
     (tmp_path / "call.txt").write_text("Called back; all as written.", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    with installed(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
+    with sampled(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
         given = {"KEYS": str(here.folder / "demo")}
         shell = Shell(given, here.environment | {"COUNTERSEAL_URL": demo.url})
         for step in steps(CHAPTERS[0]):

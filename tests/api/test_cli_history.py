@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Installation, installed
+from tests.support.commands import Installation
+from tests.support.sample_tenant import sampled
 
 
 @pytest.fixture(scope="module")
 def here(run_directory: Path) -> Iterator[Installation]:
     """The sample tenant, with its read models up to date."""
-    with installed(run_directory) as made:
-        with made.served("demo", "--small", "--port", "0") as demo:
-            end = time.monotonic() + 30
-            while any(one["behind"] for one in made.say("projections", "list", "--json").json()):
-                assert time.monotonic() < end
-                time.sleep(0.1)
-            assert demo.end() == 0
+    with sampled(run_directory) as made:
         yield made
 
 

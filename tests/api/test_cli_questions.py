@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from api.provisioning import Database
-from tests.support.commands import Installation, installed
+from tests.support.commands import Installation
 from tests.support.owner import superuser
+from tests.support.sample_tenant import sampled, until_up_to_date
 
 SHANGHAI = ("territory:CN/31/0115", "--with", "product:tea/green/longjing", "--with",
             "channel:store")  # fmt: skip
@@ -21,21 +21,12 @@ SHANGHAI = ("territory:CN/31/0115", "--with", "product:tea/green/longjing", "--w
 @pytest.fixture(scope="module")
 def here(run_directory: Path) -> Iterator[Installation]:
     """The sample tenant, with its read models up to date."""
-    with installed(run_directory) as made:
-        with made.served("demo", "--small", "--port", "0") as demo:
-            assert demo.end() == 0
+    with sampled(run_directory) as made:
         with made.served("serve", "--only", "runner", "--json") as runner:
             assert json.loads(runner.text)["parts"] == ["runner"]
             until_up_to_date(made)
             assert runner.end() == 0
         yield made
-
-
-def until_up_to_date(here: Installation) -> None:
-    end = time.monotonic() + 30
-    while any(one["behind"] for one in here.say("projections", "list", "--json").json()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.test_cli_questions import until_up_to_date
-from tests.support.commands import Installation, installed
+from tests.support.commands import Installation
+from tests.support.sample_tenant import sampled
 from tests.support.transcript import Shell, steps
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -20,10 +20,7 @@ CHAPTERS = (DOCS / "compliance.md", DOCS / "compliance.zh-CN.md")
 @pytest.fixture(scope="module")
 def here(run_directory: Path) -> Iterator[Installation]:
     """The sample tenant, with its read models up to date."""
-    with installed(run_directory) as made:
-        with made.served("demo", "--small", "--port", "0") as demo:
-            until_up_to_date(made)
-            assert demo.end() == 0
+    with sampled(run_directory) as made:
         yield made
 
 
@@ -93,8 +90,7 @@ def test_both_languages_carry_the_same_transcript() -> None:
 
 @pytest.mark.timeout(120)
 def test_every_request_of_the_chapter_answers_as_it_shows(run_directory: Path) -> None:
-    with installed(run_directory) as new, new.served("demo", "--small", "--port", "0") as demo:
-        until_up_to_date(new)
+    with sampled(run_directory) as new, new.served("demo", "--small", "--port", "0") as demo:
         shell = Shell({"API": demo.url, "KEYS": str(new.folder / "demo")}, new.environment)
         for step in steps(CHAPTERS[0]):
             shell.run(step)

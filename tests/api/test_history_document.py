@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import installed
+from tests.support.sample_tenant import sampled
 from tests.support.transcript import Shell, steps
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -23,11 +22,7 @@ def test_both_languages_carry_the_same_transcript() -> None:
 
 @pytest.mark.timeout(180)
 def test_every_command_of_the_chapter_answers_as_it_shows(run_directory: Path) -> None:
-    with installed(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
-        end = time.monotonic() + 30
-        while any(one["behind"] for one in here.say("projections", "list", "--json").json()):
-            assert time.monotonic() < end
-            time.sleep(0.1)
+    with sampled(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
         suspended = json.loads((here.folder / "demo" / "tenant.json").read_text())["grants"]
         words = ("history", f"grant:{suspended['suspended']}", "type:grant.approved", "--json")
         (approved,) = here.say(*words).json()["items"]

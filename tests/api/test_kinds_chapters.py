@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import installed
+from tests.support.sample_tenant import sampled
 from tests.support.transcript import Shell, steps
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -21,7 +21,7 @@ def test_both_languages_carry_the_same_requests_and_answers() -> None:
 
 @pytest.mark.timeout(180)
 def test_every_request_of_the_chapters_answers_as_they_show(run_directory: Path) -> None:
-    with installed(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
+    with sampled(run_directory) as here, here.served("demo", "--small", "--port", "0") as demo:
         given = {"API": demo.url, "KEYS": str(here.folder / "demo")}
         shell = Shell(given, here.environment)
         for step in steps(CHAPTERS[0]):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.commands import Installation, installed
+from tests.support.commands import Installation
+from tests.support.sample_tenant import sampled
 
 APPROVED = ("type:grant.approved", "--json", "--limit", "0", "--order", "oldest")
 
@@ -18,13 +18,7 @@ APPROVED = ("type:grant.approved", "--json", "--limit", "0", "--order", "oldest"
 @pytest.fixture(scope="module")
 def here(run_directory: Path) -> Iterator[Installation]:
     """The sample tenant; no service is running."""
-    with installed(run_directory) as made:
-        with made.served("demo", "--small", "--port", "0") as demo:
-            end = time.monotonic() + 60
-            while any(one["behind"] for one in made.say("projections", "list", "--json").json()):
-                assert time.monotonic() < end
-                time.sleep(0.1)
-            assert demo.end() == 0
+    with sampled(run_directory) as made:
         yield made
 
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.api.test_cli_questions import until_up_to_date
 from tests.replay.test_auditing_chapter import differs
 from tests.support import transcript
 from tests.support.commands import Installation, installed
 from tests.support.importing import PERMITS_MAPPING, permits
+from tests.support.sample_tenant import until_up_to_date
 from tests.support.transcript import Differs, Shell, Step, steps
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

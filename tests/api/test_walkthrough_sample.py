@@ -10,12 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.api.test_cli_questions import until_up_to_date
 from tests.api.test_walkthrough import CHAPTERS, LOCALES, Tour, last_number, parts
 from tests.support import events_oracle
-from tests.support.commands import Installation, installed
+from tests.support.commands import Installation
 from tests.support.events_oracle import Event
-from tests.support.sample_tenant import last_instant
+from tests.support.sample_tenant import last_instant, sampled
 from tests.support.transcript import Differs, Step
 
 GRANT = re.compile(r"CS-\d{8}-[0-9A-Z]{6}-[0-9A-Z]")
@@ -24,8 +23,7 @@ GRANT = re.compile(r"CS-\d{8}-[0-9A-Z]{6}-[0-9A-Z]")
 @pytest.fixture(scope="module")
 def firm(run_directory: Path) -> Iterator[Installation]:
     """The small sample tenant, served."""
-    with installed(run_directory) as here, here.served("demo", "--small", "--port", "0"):
-        until_up_to_date(here)
+    with sampled(run_directory) as here, here.served("demo", "--small", "--port", "0"):
         yield here
 
 

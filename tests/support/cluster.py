@@ -56,8 +56,9 @@ def close_run(run: Path) -> None:
     for home in {version.parents[2] for version in run.rglob("PG_VERSION") if _is_cluster(version)}:
         end_server(home)
     if url := os.environ.get("TEST_DATABASE_URL"):
-        with contextlib.suppress(FileNotFoundError):
-            drop(url, json.loads((run / "template.json").read_text())["name"])
+        for made in ("template.json", "sample.json"):
+            with contextlib.suppress(FileNotFoundError):
+                drop(url, json.loads((run / made).read_text())["name"])
     shutil.rmtree(run, ignore_errors=True)
 
 
@@ -101,8 +102,13 @@ def new_database(run: Path) -> Database:
             migrate_both(template)
             made.write_text(json.dumps({"name": template.name}))
         name = json.loads(made.read_text())["name"]
-    admin = server_url(run)
-    return provision(admin, f"{name}_{secrets.token_hex(4)}", run / "secrets", template=name)
+    return copied(run, name)
+
+
+def copied(run: Path, name: str) -> Database:
+    """A copy of a database of the run's server, and of its keys' database."""
+    copy = f"{name}_{secrets.token_hex(4)}"
+    return provision(server_url(run), copy, run / "secrets", template=name)
 
 
 def new_cluster(run: Path) -> Cluster:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -13,8 +18,10 @@ import psycopg
 
 from api import demo
 from api.cli_places import Places
+from api.postgres_host import locked
 from domain.values import Instant
-from tests.support.commands import Installation
+from tests.support import cluster
+from tests.support.commands import PATIENCE_S, Installation
 
 STATES = (
     "submitted", "information_requested", "verifying", "pending_approval", "approved",
@@ -42,6 +49,43 @@ class Held(NamedTuple):
     customers: Counter[str]
     cases: Counter[str]
     tasks: Counter[str]
+
+
+@contextmanager
+def sampled(run: Path) -> Generator[Installation]:
+    """Give an installation of one's own with the small sample tenant, its read models up to date:
+    a copy of one that is made once a run.
+    """
+    with locked(run / "sample.lock"):
+        name, folder = run / "sample.json", run / "sample"
+        if not name.exists():
+            name.write_text(json.dumps({"name": _made(run, folder)}))
+    made = cluster.copied(run, json.loads(name.read_text())["name"])
+    try:
+        with tempfile.TemporaryDirectory(prefix="cli-") as place:
+            shutil.copytree(folder, place, dirs_exist_ok=True)
+            yield Installation(Path(place), made)
+    finally:
+        cluster.drop(made.admin or "", made.name)
+
+
+def _made(run: Path, folder: Path) -> str:
+    """Make the sample tenant as a person does; return the name of its database."""
+    database = cluster.new_database(run)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    here = Installation(folder, database)
+    with here.served("demo", "--small", "--port", "0") as served:
+        until_up_to_date(here)
+        assert served.end() == 0
+    return database.name
+
+
+def until_up_to_date(here: Installation) -> None:
+    """Wait until the read models have followed the whole log."""
+    end = time.monotonic() + PATIENCE_S
+    while any(one["behind"] for one in here.say("projections", "list", "--json").json()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def prepare(here: Installation, *, small: bool = True) -> demo.Tried:
