@@ -104,8 +104,8 @@ async def my_grants(call: Call) -> Answered:
     """Answer with a page of the caller's grants."""
     question = call.query(GrantList)
 
-    def items(view: View, _mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
-        shown = [grant_shown(one, grant, at) for one, grant in _loaded(view, found, "grant_id")]
+    def items(view: View, mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
+        shown = [grant_shown(one, grant, at) for one, grant in _grants(view, mine, found)]
         return [one for one in shown if _wanted(one, question.state)]
 
     return await _listed(call, question, "grants", own.grants, (str,), items)
@@ -121,10 +121,10 @@ async def my_requests(call: Call) -> Answered:
     """Answer with a page of the caller's requests and cases; the page counts grants."""
     question = call.query(RequestList)
 
-    def items(view: View, _mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
+    def items(view: View, mine: Own, found: Page, at: Instant) -> list[dict[str, Any]]:
         return [
             case
-            for one, grant in _loaded(view, found, "grant_id")
+            for one, grant in _grants(view, mine, found)
             for case in cases_shown(one, grant, at)
             if question.state is None or case["open"] == (question.state == "open")
         ]
@@ -207,19 +207,22 @@ async def _listed(
 ) -> Answered:
     """Answer a page; a page may have fewer items than rows, never fewer than there are."""
     view, after = await page_of(call, question, key)
-    await followed(call, projection, question.at_least)
+    await followed(call, projection, max(question.at_least or 0, view.position or 0) or None)
     mine = await call.work(_own, call, call.services.ledgers.now(call.tenant))
 
     def read() -> tuple[Page, list[dict[str, Any]]]:
-        with view.reading(projection) as conn:
+        # A grant stays whose it is: the rows of now name those of then, and their streams tell what
+        # they were, so that nobody's own view keeps a worker busy.
+        with view.live(projection) as conn:
             found = rows(conn, call.tenant, mine.refs, after=after, limit=question.limit)
         return found, items(view, mine, found, view.now())
 
     try:
-        found, shown = await view.run(read)
+        found, shown = await call.work(read)
     except psycopg.DataError:  # an id or an instant that somebody made up
         raise Malformed("cursor.malformed") from None
-    return page(call, question, shown, found.last, found.position, view)
+    position = found.position if view.position is None else view.position
+    return page(call, question, shown, found.last, position, view)
 
 
 _NOBODY: Final[Mapping[str, Member]] = {}
@@ -272,11 +275,21 @@ def _same(call: Call, person: str) -> str:
     return ""
 
 
-def _loaded(view: View, found: Page, column: str) -> list[tuple[str, Grant]]:
-    """Return the grants of a page as committed now, or as they were; all read in one round trip."""
+def _loaded(view: View, found: Page, column: str) -> list[tuple[str, Any]]:
+    """Return the grants of a page as committed now, or as they were, None where there was none; all
+    read in one round trip.
+    """
     ids = [row[column] for row in found.items]
     view.streams().refresh(ids)
     return [(one, view.load("grant", one).state) for one in ids]
+
+
+def _grants(view: View, mine: Own, found: Page) -> list[tuple[str, Grant]]:
+    """Return the grants of a page that there were, and were the caller's: imported history may tell
+    late whose a grant is.
+    """
+    loaded = _loaded(view, found, "grant_id")
+    return [(one, grant) for one, grant in loaded if grant and grant.grantee in mine.refs]
 
 
 def _row(

@@ -96,17 +96,24 @@ class View:
 
         Blocks; to be called within `run`. `projection` says whose generation is told.
         """
-        tenant = self._call.tenant
+        if self.position is None:
+            with self.live(projection) as conn:
+                yield conn
+            return
+        with self._call.services.ledgers.pool.connection() as conn, conn.transaction():
+            self._choose(conn)
+            self.generation = moments.generation(conn, self._call.tenant, projection)
+            yield conn
+
+    @contextmanager
+    def live(self, projection: str = "grants") -> Generator[Conn]:
+        """Return a connection whose read models are those of now, whatever is looked at; what they
+        name of the past is then folded from the log. Blocks.
+        """
         with self._call.services.ledgers.pool.connection() as conn:
-            if self.position is None:
-                if self.asked:
-                    self.generation = moments.generation(conn, tenant, projection)
-                yield conn
-                return
-            with conn.transaction():
-                self._choose(conn)
-                self.generation = moments.generation(conn, tenant, projection)
-                yield conn
+            if self.position is None and self.asked:
+                self.generation = moments.generation(conn, self._call.tenant, projection)
+            yield conn
 
     def _choose(self, conn: psycopg.Connection[Any]) -> None:
         tenant, position = self._call.tenant, self.position or 0

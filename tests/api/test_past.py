@@ -247,6 +247,31 @@ def test_what_is_not_ready_in_time_says_how_far_it_is_and_when_to_ask(
     assert small.firm["compliance"].get(path).status_code == 200
 
 
+def test_one_s_own_past_waits_for_no_moment_and_takes_none_of_their_places(small: Story) -> None:
+    house, firm = small.firm.house, small.firm
+    person = firm["admin"].done("/v1/persons", {"full_name": "Someone"})["id"]
+    path = f"/v1/customers/{small.customers[0]}/members"
+    firm["verifier"].done(path, {"person": person, "acts": ["request"]})
+    member = firm.member("member", small.customers[0], person)
+    house.follow()
+    given = firm.active(small.customers[0])["id"]
+    house.follow()
+    first, last = sorted(small.answers)
+    for position, status in ((first, "active"), (last, "suspended")):
+        answer = member.get(f"/v1/me/grants?as_of={position}")
+        assert [(one["grant"], one["status"]) for one in answer.json()["items"]] == [
+            (small.grants[0], status)
+        ]
+        assert answer.json()["as_of"]["position"] == int(answer.headers["position"]) == position
+        assert answer.json()["as_of"]["generation"] == 0, "folded from the log itself"
+        requests = member.get(f"/v1/me/requests?as_of={position}").json()["items"]
+        assert [one["grant"] for one in requests] == [small.grants[0]]
+    before = member.get("/v1/me/grants?happened=2000-01-01T00:00:00Z")
+    assert before.json()["items"] == []
+    assert given in [one["grant"] for one in member.get("/v1/me/grants").json()["items"]]
+    assert kept(house, firm.tenant) == []
+
+
 def test_who_asks_at_once_is_given_one_moment(small: Story) -> None:
     house, position = small.firm.house, min(small.answers)
     headers = small.firm["compliance"].headers
