@@ -192,7 +192,11 @@ def as_question(wanted: dict[str, Any]) -> str:
 
 
 def test_random_questions_find_what_reading_every_row_finds(
-    ledgers: Ledgers, database: Database, tenant: str, service: Conn, follow: Callable[[], int]
+    ledgers: Ledgers,
+    tenant: str,
+    service: Conn,
+    follow: Callable[[], int],
+    rounds: Callable[[int, int], int],
 ) -> None:
     """Against a plain walk over the rows; pages of any size, and with hardly any steps a page."""
     chance = random.Random(3)
@@ -206,8 +210,8 @@ def test_random_questions_find_what_reading_every_row_finds(
         rows = cursor.execute("SELECT * FROM history ORDER BY at, position").fetchall()
     assert len(rows) > 100
     texts = [one for row in rows for one in row["said"].splitlines() if re.search(r"\w", one)]
-    hits = 0
-    for _ in range(150):
+    hits, questions = 0, rounds(60, 600)
+    for _ in range(questions):
         one = chance.choice(rows)
         known = {
             "actor": BY.ref, "customer": chance.choice([*one["customers"], new_id()]),
@@ -226,7 +230,7 @@ def test_random_questions_find_what_reading_every_row_finds(
         assert told == expected, question
         newest = positions(service, tenant, question, order="newest", limit=limit, steps=steps)
         assert newest == expected[::-1], question
-    assert hits > 50
+    assert hits > questions / 3
 
 
 def test_a_page_that_runs_out_of_steps_is_short_and_says_where_to_go_on(
