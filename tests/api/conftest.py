@@ -14,6 +14,7 @@ from tests.support import cluster
 from tests.support.doors import House, opened
 from tests.support.importing import Bench, Import, small_mapping
 from tests.support.keys import OCTOBER, SHORT_LIFE_SECONDS, emptied
+from tests.support.past import working
 from tests.support.timekeeping import Timekeeper
 from tests.support.trade import Trade
 
@@ -94,6 +95,13 @@ def trade(house: House) -> Trade:
     made.catalogue()
     made.policy()
     return made
+
+
+@pytest.fixture
+def runner(house: House) -> Iterator[None]:
+    """A runner follows the log and fills what is asked of the past meanwhile."""
+    with working(house):
+        yield
 
 
 @pytest.fixture

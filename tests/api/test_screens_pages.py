@@ -60,6 +60,7 @@ NAMED = re.compile(r"[0-9a-f-]{36}|(?<==)\d[^&]*")
 """What stands in a path for one of many: an id, a position, a day."""
 
 
+@pytest.mark.usefixtures("runner")
 def test_every_link_of_every_page_answers(trade: Trade) -> None:
     customer = trade.customer("SP-1")
     trade.active(customer)
@@ -366,6 +367,7 @@ def test_instants_are_of_the_zone_and_days_begin_in_it() -> None:
         zone_of("Mars/Olympus")
 
 
+@pytest.mark.usefixtures("runner")
 def test_a_page_of_the_past_shows_what_was_known_then_and_decides_nothing(trade: Trade) -> None:
     customer = trade.customer("SP-10")
     grant = trade.active(customer)["id"]
