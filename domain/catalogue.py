@@ -37,7 +37,7 @@ MAX_POINTS: Final = 200_000
 """Most points a dimension has, ended ones included; GB/T 2260 has some 3,500."""
 
 
-class Point(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class Point(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """A point: it may be named in new scopes during `[from_, until)`, None: from ever, for ever."""
 
     names: Names
@@ -50,7 +50,7 @@ _EMPTY: Final[Mapping[str, Point]] = {}
 _NO_POINTS: Final[tuple[Mapping[str, Point], ...]] = (_EMPTY,) * SHELVES
 
 
-class Dimension(msgspec.Struct, frozen=True):
+class Dimension(msgspec.Struct, frozen=True, gc=False):
     """A dimension and its points by path, on shelves by the path's CRC-32."""
 
     names: Names
@@ -80,7 +80,7 @@ def _shelf(path: str) -> int:
     return zlib.crc32(path.encode()) % SHELVES
 
 
-class Catalogue(msgspec.Struct, frozen=True):
+class Catalogue(msgspec.Struct, frozen=True, gc=False):
     """State folded from the one stream: dimensions by code."""
 
     status: Literal["kept"] = "kept"

@@ -60,7 +60,7 @@ Status = Literal["registered", "confirmed", "lapsed", "blocked", "merged"]
 MEMBER_ACTS = frozenset({"request", "provide", "sign", "revoke", "report_use"})
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """A recorded act of identification since the last confirmation, by `persons`."""
 
     kind: str
@@ -71,7 +71,7 @@ class Check(msgspec.Struct, frozen=True):
     persons: frozenset[str]
 
 
-class Member(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class Member(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """A person who may act for the customer during `[from_, until)`, in the stated acts only."""
 
     person: str
@@ -80,7 +80,7 @@ class Member(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     until: Instant | None = None
 
 
-class Correction(msgspec.Struct, frozen=True):
+class Correction(msgspec.Struct, frozen=True, gc=False):
     """A proposed change of key fields; `hands` are the persons who proposed it, `outcome` None
     while open.
     """
@@ -93,14 +93,14 @@ class Correction(msgspec.Struct, frozen=True):
     outcome: Literal["corrected", "rejected"] | None = None
 
 
-class Merge(msgspec.Struct, frozen=True):
+class Merge(msgspec.Struct, frozen=True, gc=False):
     """A proposed merge into another customer; a second person decides."""
 
     into: str
     hands: frozenset[str]
 
 
-class Customer(msgspec.Struct, frozen=True):
+class Customer(msgspec.Struct, frozen=True, gc=False):
     """State folded from one stream.
 
     `status` is as recorded (`status_at` reads the clock); `before` is the status a block covers.

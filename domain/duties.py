@@ -60,7 +60,7 @@ class Sees(Protocol):
     def same_person(self, person_id: str) -> str: ...
 
 
-class Actor(msgspec.Struct, frozen=True):
+class Actor(msgspec.Struct, frozen=True, gc=False):
     """Whose hands act and whose rights they use.
 
     `person` and `principal_person` are resolved. `staff_id` and `staff` are whose rights are used:

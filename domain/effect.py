@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain import intervals
-from domain.grant_states import Effect
+from domain.grant_states import Effect, Hold
 from domain.grants import Grant
 from domain.values import Instant
 
@@ -22,13 +22,13 @@ def in_force(grant: Grant) -> InForce:
     """
     if not grant.effects or not grant.grantee or grant.status == "entered_in_error":
         return ()
-    over = _first(grant.revoked_from, grant.ended_at)
+    over = first(grant.revoked_from, grant.ended_at)
     windows = ruling_windows(grant.effects)
     held: intervals.Intervals = ()
     for begin, end, _ in windows:
-        held = intervals.united(held, begin, _first(end, over))
+        held = intervals.united(held, begin, first(end, over))
     for hold in grant.holds:
-        fell = _first(hold.until, hold.confirm_by)
+        fell = fell_at(hold)
         last = held[-1:]
         if last and last[0][0] <= hold.from_:  # nearly always: holds come in the order of time
             held = held[:-1] + intervals.without(last, hold.from_, fell)
@@ -37,7 +37,7 @@ def in_force(grant: Grant) -> InForce:
     if len(windows) == 1:
         return tuple((begin, end, windows[0][2]) for begin, end in held)
     return tuple(
-        (max(begin, start), _first(end, stop), number)
+        (max(begin, start), first(end, stop), number)
         for start, stop, number in windows
         for begin, end in held
         if (stop is None or begin < stop) and (end is None or start < end)
@@ -46,14 +46,26 @@ def in_force(grant: Grant) -> InForce:
 
 def ruling_windows(effects: tuple[Effect, ...]) -> InForce:
     """Return when each agreed terms rule before anything cuts them: later ones go before."""
+    if len(effects) == 1:
+        return ((effects[0].starts_at, effects[0].ends_at, effects[0].terms.number),)
     windows: list[tuple[Instant, Instant | None, int]] = []
     for effect in effects:
         start = effect.starts_at
-        cut = [(begin, _first(end, start), number) for begin, end, number in windows]
+        cut = [(begin, first(end, start), number) for begin, end, number in windows]
         windows = [one for one in cut if one[1] is None or one[0] < one[1]]
         windows.append((start, effect.ends_at, effect.terms.number))
     return tuple(windows)
 
 
-def _first(*instants: Instant | None) -> Instant | None:
-    return min((at for at in instants if at is not None), default=None)
+def fell_at(hold: Hold) -> Instant | None:
+    """Return when a hold ceased or ceases by itself: resumed, or not confirmed in time; None while
+    nothing ends it.
+    """
+    return first(hold.until, hold.confirm_by)
+
+
+def first(one: Instant | None, other: Instant | None) -> Instant | None:
+    """Return the earlier of two ends; an open one is None."""
+    if one is None:
+        return other
+    return one if other is None or one <= other else other

@@ -31,7 +31,7 @@ SHELF_CHARACTERS: Final = 2
 """Grants lie on shelves by the last characters of their ids: a step copies one shelf, not all."""
 
 
-class Exclusion(msgspec.Struct, frozen=True):
+class Exclusion(msgspec.Struct, frozen=True, gc=False):
     """State folded from one stream: shelf -> the grants on it, each with what it took."""
 
     shelves: Mapping[str, Taken] = {}
@@ -87,7 +87,7 @@ def places(some: Iterable[Holding]) -> tuple[Reservation, ...]:
     return tuple(Reservation(one.terms.scope, one.starts_at, one.latest) for one in some)
 
 
-class Conflict(msgspec.Struct, frozen=True):
+class Conflict(msgspec.Struct, frozen=True, gc=False):
     """What two reservations share: the scope, and the time `[starts_at, ends_at)`."""
 
     overlap: Scope

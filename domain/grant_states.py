@@ -53,7 +53,7 @@ ENDED: frozenset[Status] = frozenset(
 )
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """One act of verification; `persons` are all the hands in it, a deputy's and whom they stood in
     for.
     """
@@ -63,7 +63,7 @@ class Check(msgspec.Struct, frozen=True):
     persons: frozenset[str]
 
 
-class Approval(msgspec.Struct, frozen=True):
+class Approval(msgspec.Struct, frozen=True, gc=False):
     """One standing approval of a stage, in the stage's group number `group`."""
 
     stage: str
@@ -71,7 +71,7 @@ class Approval(msgspec.Struct, frozen=True):
     persons: frozenset[str]
 
 
-class Signature(msgspec.Struct, frozen=True):
+class Signature(msgspec.Struct, frozen=True, gc=False):
     """A party signed on `digest`."""
 
     party: Literal["grantee", "tenant"]
@@ -79,7 +79,7 @@ class Signature(msgspec.Struct, frozen=True):
     persons: frozenset[str]
 
 
-class Hold(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class Hold(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """A reason that suspends, from `from_` on, until `until` once it was resumed or found lapsed.
 
     With `confirm_by` it is provisional still, and falls by itself then.
@@ -92,7 +92,7 @@ class Hold(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     until: Instant | None = None
 
 
-class Effect(msgspec.Struct, frozen=True):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """The term in which agreed terms take effect, before any hold, revocation or end.
 
     Terms with a later number rule from their start on, whatever the earlier ones said.
@@ -104,7 +104,7 @@ class Effect(msgspec.Struct, frozen=True):
     policy: PolicyRef
 
 
-class Case(msgspec.Struct, frozen=True):
+class Case(msgspec.Struct, frozen=True, gc=False):
     """An open renewal or amendment, walked like a request: `terms` are those asked for or approved.
 
     `case` is its id; `policy` the version pinned for it. `effective_at`: from when an amendment is
@@ -157,7 +157,7 @@ class Walked(Protocol):
     def lapses_at(self) -> Instant | None: ...
 
 
-class Revocation(msgspec.Struct, frozen=True):
+class Revocation(msgspec.Struct, frozen=True, gc=False):
     """A revocation asked for (by the customer) or proposed (by staff) and neither confirmed nor
     cancelled.
 
@@ -170,7 +170,7 @@ class Revocation(msgspec.Struct, frozen=True):
     effective_at: Instant | None = None
 
 
-class Grant(msgspec.Struct, frozen=True):
+class Grant(msgspec.Struct, frozen=True, gc=False):
     """State folded from one stream: enough to decide the next event, and no more.
 
     `status` is what was recorded; ask `status_at`. `hands` are the persons who had a part in each

@@ -24,7 +24,7 @@ class Looks(Sees, Protocol):
     def all_staff(self) -> list[Staff]: ...
 
 
-class Grantee(msgspec.Struct, frozen=True):
+class Grantee(msgspec.Struct, frozen=True, gc=False):
     """A grantee's ref and the records it stands for: itself, then each one it was merged into.
 
     `ids` are the stream ids of `records`, in the same order; a team has none of its own.

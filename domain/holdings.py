@@ -23,7 +23,7 @@ Step = Literal["sought", "approved", "effective"]
 _FIRMNESS: Final[dict[Step, int]] = {"sought": 0, "approved": 1, "effective": 2}
 
 
-class Holding(msgspec.Struct, frozen=True):
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """Terms that rule, or would, during `[starts_at, ends_at)`; an open end is None.
 
     What is not in effect yet is told as if it took effect now. `latest` is the end where the last

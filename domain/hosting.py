@@ -23,7 +23,7 @@ from domain.events import Event
 from domain.recorder import LedgerDatastore, LedgerRecorder
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """An event on its way to the log: what the library calls a domain event."""
 
     originator_id: UUID

@@ -17,6 +17,8 @@ def united(intervals: Intervals, begin: Instant, end: Instant | None = None) -> 
     """Return `intervals` with `[begin, end)` added; touching intervals become one."""
     if _is_empty((begin, end)):
         return intervals
+    if not intervals:
+        return ((begin, end),)
     rest: list[Interval] = []
     for one, other in intervals:
         if (other is not None and other < begin) or (end is not None and end < one):
@@ -48,4 +50,7 @@ def difference(intervals: Intervals, taken: Intervals) -> Intervals:
 
 def contains(intervals: Intervals, at: Instant) -> bool:
     """Tell whether `at` lies in one of them."""
-    return any(begin <= at and (end is None or at < end) for begin, end in intervals)
+    within = False
+    for begin, end in intervals:
+        within = within or (begin <= at and (end is None or at < end))
+    return within

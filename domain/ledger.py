@@ -40,7 +40,7 @@ MAX_CACHED_STREAMS = 50_000
 NOTHING = Loaded(0, None)
 
 
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
+class Submission(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A command with everything the edge knows of it.
 
     `caller` and `key` make it idempotent; `fingerprint` tells the same request from another under
@@ -74,7 +74,7 @@ class Recorded(NamedTuple):
     event: Event
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of a command: its events, and the main stream's version and state as of them.
 
     `acknowledge_at` is the `time.monotonic()` before which no answer may be sent.
@@ -89,7 +89,7 @@ class Outcome(msgspec.Struct, frozen=True):
     acknowledge_at: float
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True, gc=False):
     """The `outcome` column of `commands`: enough to give the first answer again."""
 
     kind: str

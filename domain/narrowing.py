@@ -13,7 +13,7 @@ from domain.terms import require_actions, require_scope
 from domain.values import Instant, Scope, Term, Terms
 
 
-class Narrowing(msgspec.Struct, frozen=True):
+class Narrowing(msgspec.Struct, frozen=True, gc=False):
     """What the approver leaves of actions, scope and term; None: as it was asked for."""
 
     actions: tuple[str, ...] | None = None

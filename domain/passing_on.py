@@ -38,7 +38,7 @@ class Looks(grantees.Looks, Protocol):
     def policy(self, policy_id: str) -> Policy | None: ...
 
 
-class Above(msgspec.Struct, frozen=True):
+class Above(msgspec.Struct, frozen=True, gc=False):
     """A grant that another is passed on from: its state, to whom it was given, and the bodies of
     the policy versions that its terms rest on.
     """

@@ -25,14 +25,14 @@ MAX_ACCOUNTS: Final = 20
 """Most log-ins one person has at a time."""
 
 
-class Account(msgspec.Struct, frozen=True):
+class Account(msgspec.Struct, frozen=True, gc=False):
     """A log-in: what the identity provider `issuer` calls this person."""
 
     issuer: str
     login: Sealed
 
 
-class Person(msgspec.Struct, frozen=True):
+class Person(msgspec.Struct, frozen=True, gc=False):
     """State folded from one stream; `accounts` by account id, those linked now."""
 
     status: Status = "registered"

@@ -45,7 +45,7 @@ MAX_VERSIONS: Final = 1_000
 """Most versions one kind's policy ever has."""
 
 
-class PolicyVersion(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class PolicyVersion(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """One version: `status` as recorded; `authors` the persons who drafted or edited it; in force
     from `from_`.
     """
@@ -58,7 +58,7 @@ class PolicyVersion(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     retired_at: Instant | None = None
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Policy(msgspec.Struct, frozen=True, gc=False):
     """State folded from one stream: a kind and its versions by number. `status` is the newest
     version's.
     """

@@ -35,7 +35,7 @@ NO_APPROVALS: Final = frozenset({"administrator", "auditor"})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class BodyFault(msgspec.Struct, frozen=True):
+class BodyFault(msgspec.Struct, frozen=True, gc=False):
     """What is missing or wrong, and where: a JSON pointer (RFC 6901) into the body."""
 
     pointer: str

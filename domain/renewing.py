@@ -40,7 +40,7 @@ MAX_CASES: Final = 200
 """Most renewals and amendments one grant ever has."""
 
 
-class Amendment(msgspec.Struct, frozen=True):
+class Amendment(msgspec.Struct, frozen=True, gc=False):
     """What is to be otherwise; None: as it is. `ends_at` is the new end."""
 
     actions: tuple[str, ...] | None = None

@@ -45,7 +45,7 @@ MAX_DIMENSIONS = 16  # dimensions of a scope
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-class ScopeFault(msgspec.Struct, frozen=True):
+class ScopeFault(msgspec.Struct, frozen=True, gc=False):
     """Why something is no scope; `dimension` and `pattern` are empty where the code needs none."""
 
     code: str
@@ -53,7 +53,7 @@ class ScopeFault(msgspec.Struct, frozen=True):
     pattern: str = ""
 
 
-class Piece(msgspec.Struct, frozen=True):
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """One box of a difference: what `scope` covers, except what `but_not` takes out.
 
     A point is in the piece when `scope` covers it and in no dimension of `but_not` the patterns
@@ -74,7 +74,7 @@ class Piece(msgspec.Struct, frozen=True):
         )
 
 
-class Compiled(msgspec.Struct, frozen=True):
+class Compiled(msgspec.Struct, frozen=True, gc=False):
     """A scope made ready for many questions: a set probe for each prefix of each asked path."""
 
     dimensions: tuple[tuple[str, frozenset[Pattern]], ...]

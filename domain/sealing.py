@@ -24,7 +24,7 @@ _LABEL: Final = b"counterseal sealed field"
 
 
 @final
-class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Sealed(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A text that only the holder of its subject's key can read.
 
     `subject` is the id of the data subject (the tenant's id where the text speaks of no one), `key`
@@ -47,7 +47,7 @@ class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @final
-class Context(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """The one place where a sealed value belongs.
 
     `command_id` is the id of the command whose events carry it (a column of `events`), `field` the

@@ -20,7 +20,7 @@ from domain.values import Instant, Terms
 NOT_SHOWN: Final = "none"
 
 
-class Share(msgspec.Struct, frozen=True):
+class Share(msgspec.Struct, frozen=True, gc=False):
     """A share's agreed terms and the template they name."""
 
     terms: Terms

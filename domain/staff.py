@@ -61,7 +61,7 @@ ROLES = frozenset(
 )
 
 
-class Deputy(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class Deputy(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """Who stands in (a staff id) during `[from_, until)`."""
 
     staff: str
@@ -69,7 +69,7 @@ class Deputy(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     until: Instant
 
 
-class Staff(msgspec.Struct, frozen=True):
+class Staff(msgspec.Struct, frozen=True, gc=False):
     """State folded from one stream. `appointed` are the instants at which they worked here,
     `teams` says to which team they belonged when.
     """

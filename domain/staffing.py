@@ -10,7 +10,7 @@ from domain.events.policy import Group, Stage
 from domain.staff import Staff
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A staff member in standing as an approver: the resolved person, roles and level."""
 
     person: str
@@ -18,7 +18,7 @@ class Candidate(msgspec.Struct, frozen=True):
     level: str
 
 
-class Unstaffable(msgspec.Struct, frozen=True):
+class Unstaffable(msgspec.Struct, frozen=True, gc=False):
     """A group that cannot be filled: `found` people at most, once the requester is set apart."""
 
     stage: str
@@ -27,7 +27,7 @@ class Unstaffable(msgspec.Struct, frozen=True):
     found: int
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _Place(msgspec.Struct, frozen=True, gc=False):
     """One place to fill: a group's, and who could take it."""
 
     stage: str

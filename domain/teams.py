@@ -22,7 +22,7 @@ TEAM: Final = "team"
 EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-class Membership(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class Membership(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """Belongs to the team at path `team` during `[from_, until)`, an open end None."""
 
     team: str
@@ -30,7 +30,7 @@ class Membership(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     until: Instant | None = None
 
 
-class Team(msgspec.Struct, frozen=True):
+class Team(msgspec.Struct, frozen=True, gc=False):
     """A team as whom something is given to: its path, its point, and the persons who belong to it
     now, or to a team below it, by whichever staff record of theirs.
     """

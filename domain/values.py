@@ -17,7 +17,7 @@ Scope = dict[str, tuple[str, ...]]
 """Dimension -> patterns; see `domain.scopes`."""
 
 
-class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Value(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """Anything written inside an event: immutable, and a field it does not know is an error, never
     lost."""
 
@@ -130,7 +130,7 @@ class PolicyRef(Value, frozen=True):
     version: int
 
 
-class Act(msgspec.Struct, frozen=True):
+class Act(msgspec.Struct, frozen=True, gc=False):
     """The circumstances of one command: when, whose hand, for whom, why, on what evidence.
 
     Verbs write them into every event they return: `GrantWithdrawn(**stamp(act))`.

@@ -56,7 +56,7 @@ class Claim(NamedTuple):
     stream_id: str
 
 
-class Circumstances(msgspec.Struct, frozen=True):
+class Circumstances(msgspec.Struct, frozen=True, gc=False):
     """What the edge gives with a command: tenant, instant, ids, the calling party, why and on what
     evidence."""
 
@@ -171,7 +171,7 @@ class View:
         self.claims.append(Claim(kind, keyed_hash, stream_id))
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
+class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An intent. Subclasses say on which stream it acts and how it is decided.
 
     `kind` and `stream_id` name the stream it is about, whose version If-Match speaks of. `decide`

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
-from domain.effect import InForce, in_force
-from domain.grant_states import ends_of
+from domain.effect import InForce, fell_at, first, in_force
+from domain.grant_states import Hold, ends_of
 from domain.grants import Grant, GrantEvent
 from domain.values import Instant, Scope
 from projections.inline_rows import Change, difference, end, spans
@@ -20,7 +21,7 @@ FOLD = 1
 """The fold version: raised whenever the rows of the same events would be others."""
 
 
-class Stop(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
+class Stop(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={"from_": "from"}):
     """Why it is not in force from some instant on, for explanations; `hold` names the hold that
     suspends. Of what was entered in error no row is left, only its end.
     """
@@ -31,7 +32,7 @@ class Stop(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "fr
     hold: str | None = None
 
 
-class Permission(msgspec.Struct, frozen=True):
+class Permission(msgspec.Struct, frozen=True, gc=False):
     """These terms are in force during `[valid_from, valid_to)`, an open end None.
 
     `stops` says what keeps it out of force between this row and the next one, or for good; empty
@@ -78,13 +79,13 @@ class Permission(msgspec.Struct, frozen=True):
     def says(self, other: Permission) -> bool:
         """Tell whether this row allows all that the other allowed."""
         return (
-            self.grantee == other.grantee
+            spans((self.valid_from, self.valid_to), (other.valid_from, other.valid_to))
+            and self.grantee == other.grantee
             and self.kind == other.kind
             and self.scope == other.scope
             and self.policy_id == other.policy_id
             and self.parent == other.parent
             and set(self.actions) >= set(other.actions)
-            and spans((self.valid_from, self.valid_to), (other.valid_from, other.valid_to))
         )
 
 
@@ -128,51 +129,97 @@ def changes(before: Grant | None, event: GrantEvent, after: Grant) -> Sequence[C
         return difference("g", (), rows(after), Permission.says)
     if _same(before, after):
         return ()
+    earliest = _earliest(before, after)
+    if earliest is not None:
+        found = _recent(before, after, earliest)
+        if found is not None:
+            return found
     old, new = in_force(before), in_force(after)
-    start = _first_affected(before, after, old, new)
+    start = 0 if earliest is None else _first_affected(earliest, old, new)
     return difference("g", _rows(before, old, start), _rows(after, new, start), Permission.says)
 
 
-def _said(grant: Grant) -> tuple[object, ...]:
-    """Return what every row of a grant repeats; a state's unchanged parts are the same objects."""
-    return (grant.effects, grant.grantee, grant.number)
+def _says_same(before: Grant, after: Grant) -> bool:
+    """Tell that what every row of a grant repeats is the same; a state's unchanged parts are the
+    same objects.
+    """
+    return (
+        before.effects is after.effects
+        and before.grantee is after.grantee
+        and before.number is after.number
+    )
 
 
 def _same(before: Grant, after: Grant) -> bool:
     """Tell fast that nothing the rows are made of has changed."""
     return (
-        all(one is other for one, other in zip(_said(before), _said(after), strict=True))
-        and before.holds is after.holds
+        before.holds is after.holds
+        and _says_same(before, after)
         and before.revoked_from is after.revoked_from
         and before.ended_at is after.ended_at
         and (before.status == "entered_in_error") == (after.status == "entered_in_error")
     )
 
 
-def _first_affected(before: Grant, after: Grant, old: InForce, new: InForce) -> int:
+def _earliest(before: Grant, after: Grant) -> Instant | None:
+    """Return the earliest instant that the step speaks of; None where anything may be another."""
+    if not _says_same(before, after):
+        return None
+    one, other = before.holds, after.holds
+    moved = [hold.from_ for hold in (*one[len(other) :], *other[len(one) :])]
+    for old, new in zip(one, other, strict=False):
+        if old is not new:
+            moved += (old.from_, new.from_)
+    for was, now in (
+        (before.revoked_from, after.revoked_from),
+        (before.ended_at, after.ended_at),
+    ):
+        if was is not now:
+            moved += [at for at in (was, now) if at is not None]
+    return min(moved, default=None)
+
+
+def _recent(before: Grant, after: Grant, earliest: Instant) -> Sequence[Change] | None:
+    """Return the changes from the last time it came into force again before `earliest`; None where
+    holds overlap, or it was no longer in force: then all its rows have to be looked at.
+
+    A row tells of the time until the next one begins, and a hold that fell before cuts nothing: a
+    long history of holds costs nothing.
+    """
+    fell = None
+    for hold in reversed(before.holds):
+        fell = fell_at(hold)
+        if fell is not None and hold.from_ < fell < earliest:
+            break
+    else:
+        return None
+    told: list[tuple[Permission, ...]] = []
+    for grant in (before, after):
+        lasting = tuple(hold for hold in grant.holds if not _fell_by(hold, fell))
+        recent = replace(grant, holds=lasting)
+        intervals = in_force(recent)
+        while intervals and intervals[0][1] is not None and intervals[0][1] <= fell:
+            intervals = intervals[1:]
+        if not intervals or intervals[0][0] > fell:
+            return None
+        begun = (fell, *intervals[0][1:])
+        told.append(_rows(recent, (begun, *intervals[1:]), 0))
+    return difference("g", told[0], told[1], Permission.says)
+
+
+def _fell_by(hold: Hold, at: Instant) -> bool:
+    """Tell whether the hold was over at `at`."""
+    return (hold.until is not None and hold.until <= at) or (
+        hold.confirm_by is not None and hold.confirm_by <= at
+    )
+
+
+def _first_affected(earliest: Instant, old: InForce, new: InForce) -> int:
     """Return the number of the first interval whose row may differ; those before it do not.
 
     A row tells of the time until the next one begins. Nothing before the earliest changed instant
     differs, so a row whose next one begins before it is what it was: a long history costs nothing.
     """
-    if any(one is not other for one, other in zip(_said(before), _said(after), strict=True)):
-        return 0
-    moved = [
-        hold.from_
-        for one, other in zip_longest(before.holds, after.holds)
-        if one is not other
-        for hold in (one, other)
-        if hold is not None
-    ]
-    for one, other in (
-        (before.revoked_from, after.revoked_from),
-        (before.ended_at, after.ended_at),
-    ):
-        if one is not other:
-            moved += [at for at in (one, other) if at is not None]
-    earliest = min(moved, default=None)
-    if earliest is None:
-        return 0
     number = 0
     while (
         number + 1 < min(len(old), len(new))
@@ -188,20 +235,21 @@ def _stops(grant: Grant, begin: Instant, until: Instant | None) -> tuple[Stop, .
     """
     found: list[Stop] = []
     for hold in grant.holds:
-        falls = [at for at in (hold.until, hold.confirm_by) if at is not None]
-        over = min(falls, default=None)
+        over = fell_at(hold)
         if (over is None or begin < over) and (until is None or hold.from_ < until):
             found.append(Stop("suspended", hold.from_, over, hold.id))
     if until is None:
         if grant.revoked_from is not None:
             found.append(Stop("revoked", grant.revoked_from))
-        ends = [ends_of(grant), grant.ended_at] if grant.effects else []
-        over = min((at for at in ends if at is not None), default=None)
+        over = first(ends_of(grant), grant.ended_at) if grant.effects else None
         if over is not None and (found or over != begin):
             found.append(Stop("ended", over))
-    return tuple(sorted(found, key=lambda stop: stop.from_))
+    if len(found) > 1:
+        found.sort(key=lambda stop: stop.from_)
+    return tuple(found)
 
 
+@lru_cache(maxsize=4096)
 def _stream(text: str) -> str | None:
     try:
         return str(UUID(text))

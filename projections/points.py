@@ -20,7 +20,7 @@ FOLD = 2
 """The fold version: raised whenever the rows of the same events would be others."""
 
 
-class PointRow(msgspec.Struct, frozen=True):
+class PointRow(msgspec.Struct, frozen=True, gc=False):
     """A point; new scopes may name it during `[valid_from, valid_to)`, None being no bound.
 
     `attributes`: dimension -> the path it has there, or several where it lies below each of them.

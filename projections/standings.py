@@ -21,7 +21,7 @@ FOLD = 1
 """The fold version: raised whenever the rows of the same events would be others."""
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """In standing during `[valid_from, valid_to)`, an open end None."""
 
     valid_from: Instant

@@ -28,7 +28,7 @@ MAX_EVENTS: Final = 20_000
 
 
 @final
-class Facts(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """Events for one stream, and what it claims.
 
     `if_absent`: left out where the stream exists already; of a catalogue's events those whose

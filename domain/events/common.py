@@ -13,6 +13,7 @@ from domain.values import Evidence, Imported, Instant, Party, Reason
 class Event(
     msgspec.Struct,
     frozen=True,
+    gc=False,
     kw_only=True,
     forbid_unknown_fields=True,
     omit_defaults=True,
