@@ -141,6 +141,12 @@ COUNT: Final[LiteralString] = (
 )
 """Counts anew what there is of a tenant."""
 
+TURN: Final[LiteralString] = (
+    "INSERT INTO sweeps AS s (tenant_id, changes) VALUES (%s, 1)"
+    " ON CONFLICT (tenant_id) DO UPDATE SET changes = s.changes + 1"
+)
+"""Whoever puts rows right begins with it: what a verifier looks at now it will look at again."""
+
 
 _FORGET: Final[LiteralString] = (
     "DELETE FROM differences d WHERE d.tenant_id = %s AND d.stream_id = ANY (%s) AND NOT d.stray"
@@ -160,9 +166,10 @@ _ADD: Final[LiteralString] = (
     " ON CONFLICT (tenant_id, relation, key) DO UPDATE SET columns = excluded.columns,"
     " position = excluded.position, stray = excluded.stray RETURNING xmax = 0"
 )
+# An event that cannot be applied is the graver fault: what is said of it stays.
 _QUARANTINE: Final[LiteralString] = (
     "INSERT INTO quarantined AS q (tenant_id, stream_id, position, projection, code)"
     " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (tenant_id, stream_id) DO UPDATE"
-    " SET position = excluded.position, projection = excluded.projection, code = excluded.code"
-    " WHERE excluded.position < q.position"
+    " SET position = excluded.position, projection = excluded.projection"
+    " WHERE q.code = excluded.code AND excluded.position < q.position"
 )

@@ -24,7 +24,7 @@ from projections.store import Quarantine
 from projections.tables import HISTORY_KEYS, Table
 from replay.comparable import Row, comparable
 from replay.compare import against
-from replay.findings import COUNT
+from replay.findings import COUNT, TURN
 from replay.rebuild_bulk import INSERTS
 from replay.rebuild_plan import FOLDS, Conn, RebuildRefused, acting, alone, connect
 from replay.stream_rows import Folded, Live, events_of, folded, live_models, live_rows, tables_of
@@ -139,7 +139,7 @@ class _Strays:
 def _heal(
     conn: Conn, tenant: str, stream: str, folds: Mapping[str, int], strays: _Strays
 ) -> Healed:
-    conn.execute(_TURN, (tenant,))  # what a verifier looks at now it will have to look at again
+    conn.execute(TURN, (tenant,))
     conn.execute(_RUNNER, (tenant,))  # the page under way is committed, and none begins
     head = conn.execute(_HEAD, (tenant,)).fetchone()
     models = live_models(conn, tenant, inline.FOLDS)
@@ -253,10 +253,6 @@ _KEPT: Final[LiteralString] = (
     "SELECT row_to_json(r) FROM (SELECT x.key, x.at, x.position FROM history_keys x"
     " WHERE x.tenant_id = %s AND x.generation = %s AND x.position IN"
     " (SELECT position FROM events WHERE tenant_id = %s AND stream_id = %s)) r"
-)
-_TURN: Final[LiteralString] = (
-    "INSERT INTO sweeps AS s (tenant_id, changes) VALUES (%s, 1)"
-    " ON CONFLICT (tenant_id) DO UPDATE SET changes = s.changes + 1"
 )
 _RUNNER: Final[LiteralString] = (
     "SELECT 1 FROM checkpoints c JOIN generations g USING (tenant_id, projection, generation)"
