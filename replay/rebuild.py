@@ -171,7 +171,8 @@ def _faults(conn: Conn, chosen: Plan) -> tuple[Quarantine, ...]:
             "SELECT f.stream_id::text, f.position, f.projection, f.code FROM rebuild_faults f"
             " LEFT JOIN quarantined q USING (tenant_id, stream_id)"
             " WHERE f.tenant_id = %s AND f.rebuild_id = %s"
-            " AND (q.stream_id IS NULL OR q.position > f.position) ORDER BY f.position",
+            " AND (q.stream_id IS NULL OR q.code = 'table.differs' OR q.position > f.position)"
+            " ORDER BY f.position",
             (chosen.tenant, chosen.rebuild),
         ).fetchall()
     return tuple(Quarantine(*row) for row in rows)

@@ -21,6 +21,8 @@ from projections.recent import Recent
 from projections.refolding import KINDS
 from projections.store import Held, Page, Quarantine, apply
 from projections.tables import INLINE
+from replay.findings import COUNT, TURN
+from replay.quarantine import DIFFERS
 from replay.rebuild_bulk import write_faults
 from replay.rebuild_plan import Conn, Plan, acting, forget
 
@@ -91,10 +93,11 @@ class Tail:
         the head row's lock: `append` waits for it and then finds the new generations; a reader
         sees all of the old ones before the commit and all of the new ones after it. A crash before
         the commit leaves the old ones live and the rebuild to be taken up; after it, the swap is
-        done and its plan is gone.
+        done, its plan is gone, and so is the quarantine of streams whose rows differed alone.
         """
         plan, conn = self._plan, self._conn
         with acting(conn, plan.tenant):
+            conn.execute(TURN, (plan.tenant,))  # before the head: no command waits for a verifier
             row = conn.execute(_HEAD, (plan.tenant,)).fetchone()
             position: int = 0 if row is None else row[0]
             if self.left() > LAST:
@@ -103,11 +106,22 @@ class Tail:
                 _, remember = self._page(PAGE)
                 remember()
             named = list(plan.models)
-            conn.execute(_FAULTS, (plan.tenant, plan.rebuild))
+            self._quarantine(named)
             conn.execute(_UNLIVE, (plan.tenant, named))
             conn.execute(_LIVE, self._named)
             forget(conn, plan)
         return position
+
+    def _quarantine(self, named: Sequence[str]) -> None:
+        """Write down what cannot be applied, and forget what differed in rows that are replaced:
+        where all that checks rest on are, no stream stays in quarantine because of them.
+        """
+        conn, tenant = self._conn, self._plan.tenant
+        conn.execute(_DIFFERED, (tenant, named))
+        if all(name in named for name in inline.FOLDS):
+            conn.execute(_RELEASE, (tenant, DIFFERS))
+        conn.execute(_FAULTS, (tenant, self._plan.rebuild))
+        conn.execute(COUNT, {"tenant": tenant})
 
     @property
     def _named(self) -> tuple[str, list[str], list[int]]:
@@ -273,6 +287,8 @@ _LIVE: LiteralString = (
     " WHERE g.tenant_id = r.tenant_id AND g.projection = r.projection"
     " AND g.generation = r.generation"
 )
+_DIFFERED: LiteralString = "DELETE FROM differences WHERE tenant_id = %s AND projection = ANY (%s)"
+_RELEASE: LiteralString = "DELETE FROM quarantined WHERE tenant_id = %s AND code = %s"
 _FAULTS: LiteralString = (
     "INSERT INTO quarantined (tenant_id, stream_id, position, projection, code)"
     " SELECT tenant_id, stream_id, position, projection, code FROM rebuild_faults"
