@@ -72,7 +72,11 @@ def require_own_origin(scope: Scope) -> None:
     origin, host = header(scope, b"origin"), header(scope, b"host")
     if origin is None or host is None:
         raise Refused("form.foreign")
-    if urlsplit(origin.decode("latin-1")).netloc.lower() != host.decode("latin-1").lower():
+    try:
+        place = urlsplit(origin.decode("latin-1")).netloc
+    except ValueError:  # what is no address is no address of ours
+        raise Refused("form.foreign") from None
+    if place.lower() != host.decode("latin-1").lower():
         raise Refused("form.foreign")
 
 

@@ -195,6 +195,8 @@ def test_a_form_of_another_session_or_site_is_refused(trade: Trade) -> None:
         {"origin": "http://evil.example"},
         {"origin": "null"},
         {"origin": ""},
+        {"origin": "http://["},
+        {"origin": "http://[::1"},
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
         {"sec_fetch_site": "none"},
