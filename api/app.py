@@ -89,29 +89,29 @@ def _fault_of(services: Services) -> Callable[[Request, Any], Coroutine[Any, Any
     """Return what answers where the framework refuses: a problem, or a page where a person asks."""
 
     async def fault_of(request: Request, fault: Any) -> Response:
-        if isinstance(fault, HTTPException) and fault.status_code == 404:
-            page = screens.not_found(services, request, Refused("route.unknown"))
-            if page is not None:
-                return page
-        return _framework_fault(request, fault)
+        status = fault.status_code if isinstance(fault, HTTPException) else 500
+        refused = Refused(_CODES.get(status, "server.fault"))
+        answer = screens.page_for_fault(services, request, refused)
+        answer = answer or _problem_for(request, refused)
+        headers: dict[str, str] = dict(getattr(fault, "headers", None) or {})
+        for name, value in headers.items():
+            answer.headers[name] = value
+        if status == 405:  # the framework names the methods of one route only
+            answer.headers["allow"] = ", ".join(request.scope.get(METHODS, ()))
+        return answer
 
     return fault_of
 
 
-def _framework_fault(request: Request, fault: Exception) -> Response:
-    """What the framework refuses before any operation: no such path, not with this method."""
-    status = fault.status_code if isinstance(fault, HTTPException) else 500
-    headers: dict[str, str] = dict(getattr(fault, "headers", None) or {})
-    code = {404: "route.unknown", 405: "method.not_allowed"}.get(status, "server.fault")
-    language = language_of(header(request.scope, b"accept-language"))
-    found = problem(Refused(code), language)
+_CODES: Final = {404: "route.unknown", 405: "method.not_allowed"}
+"""What the framework refuses before any operation: no such path, not with this method."""
+
+
+def _problem_for(request: Request, refused: Refused) -> Response:
+    found = problem(refused, language_of(header(request.scope, b"accept-language")))
     answer = Response(found.body, found.status)
     answer.raw_headers.extend(one for one in found.headers if one[0] != b"content-type")
     answer.headers["content-type"] = dict(found.headers)[b"content-type"].decode()
-    for name, value in headers.items():
-        answer.headers[name] = value
-    if status == 405:  # the framework names the methods of one route only
-        answer.headers["allow"] = ", ".join(request.scope.get(METHODS, ()))
     return answer
 
 

@@ -74,8 +74,8 @@ def page_for(
     return fault_page(Visit(services, sessions, scope, receive), refused)
 
 
-def not_found(services: Services, request: Request, refused: Refused) -> Response | None:
-    """Return a page for a path that is none, where a person asked; else None."""
+def page_for_fault(services: Services, request: Request, refused: Refused) -> Response | None:
+    """Return a page for a path or a method that is none, where a person asked; else None."""
     found = page_for(services, request.scope, request.receive, refused)
     if found is None:
         return None

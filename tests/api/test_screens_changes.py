@@ -264,6 +264,28 @@ def test_a_person_gets_a_page_for_what_is_refused_before_any_screen(
     assert answer.json()["code"] == "request.deadline"
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_person_gets_a_page_for_a_method_that_a_path_does_not_take(
+    house: House, language: str
+) -> None:
+    person = Person(house, language)
+    for method, path, allowed in (
+        ("POST", "/work", "GET, HEAD"),
+        ("DELETE", "/grants/anything", "GET, HEAD, POST"),
+        ("GET", "/sign-out", "POST"),
+    ):
+        page = Page(person.send(method, path))
+        assert (page.status, page.answer.headers["allow"]) == (405, allowed)
+        assert page.answer.headers["content-language"] == language
+        assert "method.not_allowed" in page.said
+        require_good(page, path)
+        bare = person.send(method, path, accept="application/json")
+        assert (bare.status_code, bare.json()["code"]) == (405, "method.not_allowed")
+        assert bare.headers["allow"] == allowed
+    doors = person.send("DELETE", "/v1/grants")
+    assert doors.headers["content-type"] == "application/problem+json"
+
+
 def test_the_slider_is_for_whoever_may_read_what_happened(trade: Trade, house: House) -> None:
     customer = trade.customer("CH-12")
     grant = trade.active(customer)["id"]
