@@ -12,7 +12,7 @@ import typer
 
 from api.cli_errors import Usage
 from api.cli_help import Command
-from api.cli_importing import progress, quiet, unusable
+from api.cli_importing import private, progress, quiet, unusable
 from api.cli_places import Places, tenant_of
 from api.cli_register import HOME_ZONE, Order, import_register
 from api.cli_shown import FINDINGS, FINE, Json, aside, document, line
@@ -143,7 +143,7 @@ def _listed(path: Path | None) -> Generator[Callable[[Fault], None]]:
     if path is None:
         yield quiet
         return
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    with private(path) as file:
         writer = csv.writer(file)
         writer.writerow(("line", "column", "code", "reason", "case"))
 

@@ -1,12 +1,17 @@
-"""What every import on the command line shows: how far it is, and why a file cannot be used."""
+"""What every import on the command line shows: how far it is, what was refused, and why a file
+cannot be used.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import stat
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from api.cli_shown import USAGE, aside
 from api.cli_texts import spoken
@@ -17,6 +22,20 @@ if TYPE_CHECKING:
 
 def quiet(*_: object) -> None:
     """Show nothing."""
+
+
+def private(path: Path) -> TextIO:
+    """Open a CSV that nobody but its owner may read: cells of persons stand in it. One that was
+    there is emptied and closed to others first. Raises `OSError`.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe, a terminal are nobody's to close
+            os.fchmod(descriptor, 0o600)
+        return os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 @contextmanager

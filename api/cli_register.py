@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from api.cli_importing import progress, quiet, unusable
+from api.cli_importing import private, progress, quiet, unusable
 from api.cli_places import Places, tenant_of
 from api.cli_shown import FINDINGS, FINE, USAGE, aside, document, line
 from api.cli_texts import spoken
@@ -100,7 +100,7 @@ def _listed(path: Path | None) -> Generator[Callable[[CellFault], None]]:
     if path is None:
         yield quiet
         return
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    with private(path) as file:
         writer = csv.writer(file)
         writer.writerow(("cell", "row", "column", "heading", "code", "reason"))
 

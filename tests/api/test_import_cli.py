@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,7 @@ def test_refused_rows_are_told_with_line_column_and_reason_and_listed_in_a_file(
     code, said, _ = run(table(bad, rows("b", *WHOLE, day=2)), "--refused", str(listed))
     assert code == 1
     assert "line 3, column when: There is no such instant" in said
+    assert stat.filemode(listed.stat().st_mode) == "-rw-------"
     with listed.open(encoding="utf-8-sig", newline="") as file:
         found = list(csv.DictReader(file))
     assert [(one["line"], one["column"], one["code"], one["case"]) for one in found] == [

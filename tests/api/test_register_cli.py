@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import stat
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -92,11 +93,14 @@ def test_it_tells_what_became_of_every_row_and_run_again_that_all_is_there(say: 
 
 def test_problems_are_told_at_their_cells_and_listed_in_a_file(say: Say) -> None:
     some = rows(4)
+    Path("faults.csv").write_text("of an earlier run, for all to read", encoding="utf-8")
+    Path("faults.csv").chmod(0o644)
     some[1]["territory"], some[3]["phone"] = "火星", "1"
     write_csv(Path("register.csv"), some, headings=EN)
     said = say(*IMPORT, "--faults", "faults.csv")
     assert said.code == 1
     assert "  D3 Territory: The catalogue has no 火星 here" in said.out
+    assert stat.filemode(Path("faults.csv").stat().st_mode) == "-rw-------"
     with Path("faults.csv").open(encoding="utf-8-sig", newline="") as file:
         found = list(csv.DictReader(file))
     assert [(one["cell"], one["heading"], one["code"]) for one in found] == [
