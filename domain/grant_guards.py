@@ -182,4 +182,5 @@ def reaches_quorum(
 
 def find_hold(grant: Grant, hold_id: str) -> Hold | None:
     """Return the hold of this id, over or not."""
-    return next((hold for hold in grant.holds if hold.id == hold_id), None)
+    found = [hold for hold in grant.holds if hold.id == hold_id]
+    return found[0] if found else None

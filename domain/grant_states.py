@@ -212,11 +212,8 @@ def open_holds(grant: Grant, at: Instant) -> tuple[Hold, ...]:
     """Return the holds that suspend at `at`, by the clock: an unconfirmed provisional one only
     until its time.
     """
-    return tuple(
-        hold
-        for hold in grant.holds
-        if hold.until is None and (hold.confirm_by is None or at < hold.confirm_by)
-    )
+    lasting = [hold for hold in grant.holds if hold.until is None]
+    return tuple([hold for hold in lasting if hold.confirm_by is None or at < hold.confirm_by])
 
 
 def lapse_of(grant: Grant) -> Instant | None:
@@ -255,7 +252,10 @@ def starts_of(grant: Grant) -> Instant | None:
 
     Only an imported amendment can begin before the terms that it follows.
     """
-    return min((effect.starts_at for effect in grant.effects), default=None)
+    effects = grant.effects
+    if len(effects) == 1:
+        return effects[0].starts_at
+    return min((effect.starts_at for effect in effects), default=None)
 
 
 def ends_of(grant: Grant) -> Instant | None:
@@ -265,9 +265,9 @@ def ends_of(grant: Grant) -> Instant | None:
 
 def ruling(grant: Grant, at: Instant) -> Effect | None:
     """Return the agreed terms that rule at `at`, or will first; None before any were agreed on."""
-    begun = [effect for effect in grant.effects if effect.starts_at <= at]
-    if begun:
-        return begun[-1]
+    for effect in reversed(grant.effects):
+        if effect.starts_at <= at:
+            return effect
     return grant.effects[0] if grant.effects else None
 
 

@@ -181,7 +181,7 @@ def _expected(grant: Grant, event: GrantEvent) -> bool:
         case GrantSigned():
             return all(signature.party != event.party for signature in grant.signatures)
         case GrantSuspended():
-            return all(hold.id != event.hold for hold in grant.holds)
+            return event.hold not in [hold.id for hold in grant.holds]
         case GrantSuspensionConfirmed() | GrantResumed():
             return any(hold.id == event.hold and hold.until is None for hold in grant.holds)
         case GrantRevocationRequested() | GrantRevocationProposed():
@@ -366,7 +366,7 @@ def _moved(grant: Grant, to: Status, *, odd: bool, reopens: bool = False) -> Gra
 
 
 def _held(grant: Grant) -> Grant:
-    if any(hold.until is None for hold in grant.holds):
+    if None in [hold.until for hold in grant.holds]:
         return replace(grant, status="suspended")
     return replace(grant, status="active" if grant.activated else "scheduled")
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from domain.effect import ruling_windows
+from domain.effect import first, ruling_windows
 from domain.grant_states import EFFECTIVE, OPEN, Case, Grant, case_at, ends_of, starts_of, status_at
 from domain.scopes import within
 from domain.values import Instant, PolicyRef, Terms
@@ -41,6 +41,19 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
 def holdings(grant: Grant | None, at: Instant) -> tuple[Holding, ...]:
     """Return what the grant holds and is asked to hold from `at` on, by the clock."""
     return () if grant is None else tuple(_holdings(grant, at))
+
+
+def goes_on(before: Grant, after: Grant) -> bool:
+    """Tell fast that a step left what is held as it was, whatever the clock says: of a grant in
+    effect only its holds, its hands or what was asked of it changed.
+    """
+    return (
+        before.effects is after.effects
+        and before.revoked_from is after.revoked_from
+        and before.open_case is after.open_case
+        and before.status in EFFECTIVE
+        and after.status in EFFECTIVE
+    )
 
 
 def wider(
@@ -92,7 +105,7 @@ def _held(grant: Grant, at: Instant) -> Iterator[Holding]:
     """Yield each agreed terms with what is left of the time in which they rule."""
     agreed = {effect.terms.number: effect for effect in grant.effects}
     for begin, end, number in ruling_windows(grant.effects):
-        starts_at, ends_at = max(begin, at), _first(end, grant.revoked_from)
+        starts_at, ends_at = max(begin, at), first(end, grant.revoked_from)
         if ends_at is None or starts_at < ends_at:
             effect = agreed[number]
             yield Holding("effective", effect.terms, effect.policy, starts_at, ends_at, ends_at)
@@ -123,7 +136,3 @@ def _would_hold(
             latest = max(starts_at, lapses_at) + days
     if ends_at is None or starts_at < ends_at:
         yield Holding(step, terms, policy, starts_at, ends_at, latest)
-
-
-def _first(*instants: Instant | None) -> Instant | None:
-    return min((at for at in instants if at is not None), default=None)

@@ -12,7 +12,7 @@ from domain.errors import Refused
 from domain.events.policy import PolicyBody
 from domain.exclusions import exclusion_stream
 from domain.grant_states import Grant
-from domain.holdings import Holding, holdings, wider
+from domain.holdings import Holding, goes_on, holdings, wider
 from domain.values import PolicyRef
 from domain.view import View
 
@@ -32,6 +32,8 @@ def require_room(view: View, grant_id: str, before: Grant | None, after: Grant) 
     Raises `Refused`: `policy.unknown`, `grantee.unknown`, `grantee.grade`, what
     `passing_on.chain_above` and `require_within_chain` raise, `grant.exclusive_overlap`.
     """
+    if before is not None and goes_on(before, after):
+        return
     had, has = holdings(before, view.at), holdings(after, view.at)
     more = wider(had, has, signed=False)
     _require_grades(view, after, more)
