@@ -6,6 +6,7 @@ One pure decision, whether its material comes from memory, from the database, or
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, cast
@@ -94,24 +95,40 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """The answer: `right` is what allows it, None a denial; `at` the instant asked about.
+    """The answer: `right` is what allows it, None a denial.
 
-    `position` is the place in the log it rests on: all that was recorded up to there was seen.
+    `moment` is the instant asked about, or that in seconds since 1970; `read_at` the position of
+    what it was decided on, the rest as in `Material`.
     """
 
     question: Question
-    material: Material
-    at: Instant
     right: Right | None
+    moment: Instant | float
+    subject: Subject
+    attributes: Attributes
+    quarantined: Mapping[str, int]
+    read_at: int
+    as_of: int | None = None
 
     @property
     def allowed(self) -> bool:
         return self.right is not None
 
     @property
+    def at(self) -> Instant:
+        """The instant asked about."""
+        moment = self.moment
+        return moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
+
+    @property
     def position(self) -> int:
-        known = self.material.as_of
-        return self.material.position if known is None else known
+        """The place in the log it rests on: all that was recorded up to there was seen."""
+        return self.read_at if self.as_of is None else self.as_of
+
+    @property
+    def material(self) -> Material:
+        """What it was decided on."""
+        return Material(self.subject, self.attributes, self.quarantined, self.read_at, self.as_of)
 
     def explanation(self, gone: Sequence[Right] = ()) -> Explanation:
         """Return why. `gone`: grants of the subject, and of those above its own, of which no row is
@@ -150,9 +167,9 @@ def decide(material: Material, question: Question, at: Instant) -> Decision:
             if right.scope.covers(point) and (
                 right.parent is None or _is_backed(material, question, at, point, right)
             ):
-                return Decision(question, material, at, right)
+                return Decision(question, right, at, *material)
     require_ids(question)
-    return Decision(question, material, at, None)
+    return Decision(question, None, at, *material)
 
 
 def _is_backed(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import msgspec
@@ -25,6 +25,7 @@ import psycopg
 from domain.errors import Refused
 from domain.ledger import MEMORY_BOUND_S
 from domain.values import Instant
+from projections.answers import STILL, Answers, key_of
 from projections.check_rows import CheckTail, Loaded, decide_from, point_key
 from projections.checks import Decision, Explanation, Material, Question, decide, require_ids
 from projections.material import Attributes, Right
@@ -56,13 +57,17 @@ class Memory:
         *,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
+        seconds: Callable[[], float] | None = None,
         limits: Limits | None = None,
     ) -> None:
+        """`seconds` is the clock of `now` as seconds since 1970, cheaper to read."""
         self._reader = reader
         self._now = now
+        self._seconds = seconds or (lambda: now().timestamp())
         self._monotonic = monotonic
         self._limits = limits or Limits()
         self._tenants: dict[str, Remembered] = {}
+        self._answers = Answers(self._limits.answers)
         self._refresher: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -99,7 +104,7 @@ class Memory:
             or (question.at_least is not None and question.at_least > known.position)
         ):
             return None
-        return self._decide(known, question)
+        return self._recall(known, question, self._seconds())
 
     async def check(self, question: Question) -> Decision:
         """Return the answer, from memory or from the database.
@@ -137,8 +142,8 @@ class Memory:
                 loaded = await self._reader.load(question.tenant, (), (key,), question.as_of)
         except (TimeoutError, psycopg.OperationalError) as fault:
             raise Refused("ledger.unreachable") from fault
-        material = decision.material._replace(attributes=loaded.points[key])
-        return msgspec.structs.replace(decision, material=material).explanation(gone)
+        attributes = loaded.points[key]
+        return msgspec.structs.replace(decision, attributes=attributes).explanation(gone)
 
     async def position_at(self, tenant: str, at: Instant) -> int:
         """Return the last position recorded at or before an instant, for `Question.as_of`.
@@ -161,11 +166,38 @@ class Memory:
         known.asked = self._monotonic()
         return known
 
-    def _decide(self, known: Remembered, question: Question) -> Decision | None:
-        """Answer from what is remembered; the head has been confirmed."""
-        subject = known.subjects.get(question.subject)
-        if subject is None or subject.position > known.position:
+    def _recall(self, known: Remembered, question: Question, at_s: float) -> Decision | None:
+        """Answer as before or from what is remembered, `at_s` being now; the head has been
+        confirmed.
+        """
+        held = known.subjects.young.get(question.subject)
+        if held is not None and at_s >= known.plain_from_s and question.at is None:
+            try:
+                answer = held.answers.get(key_of(question))
+            except TypeError:  # a property that is no simple value
+                answer = None
+            if (
+                answer is not None
+                and answer.begin_s <= at_s < answer.until_s
+                and answer.moved[0] == answer.moves
+                and (not question.context or held.subject.dimensions.isdisjoint(question.context))
+            ):
+                return Decision(
+                    question,
+                    answer.right,
+                    at_s,
+                    held.subject,
+                    answer.attributes,
+                    known.quarantined,
+                    known.position,
+                )
+        return self._decide(known, question, at_s)
+
+    def _decide(self, known: Remembered, question: Question, at_s: float) -> Decision | None:
+        held = known.subjects.get(question.subject)
+        if held is None or held.subject.position > known.position:
             return None
+        subject = held.subject
         attributes: Attributes = _NONE
         dimensions = subject.dimensions
         if len(dimensions) > 1 and question.resource_type in dimensions:
@@ -177,14 +209,23 @@ class Memory:
         if at is None:
             at = known.recorded_at
             if not known.given_clock:
-                at = max(self._now(), at)
+                at = max(datetime.fromtimestamp(at_s, UTC), at)
         material = Material(subject, attributes, known.quarantined, known.position)
-        return decide(material, question, at)
+        decision = decide(material, question, at)
+        if (
+            question.at is None
+            and at_s >= known.plain_from_s
+            and dimensions.isdisjoint(question.context)
+        ):
+            name = question.resource_type
+            moved = known.moved_in(name) if name in dimensions else STILL
+            self._answers.keep(held, decision, at_s, moved)
+        return decision
 
     async def _ask(self, known: Remembered, question: Question, read: float) -> Decision:
         if question.as_of is None and question.consistency == "default":
             await self._reach(known, question.at_least, read)
-            found = self._decide(known, question)
+            found = self._recall(known, question, self._seconds())
             if found is not None:
                 return found
         while True:

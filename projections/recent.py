@@ -11,23 +11,23 @@ class Recent(Generic[V]):
     """Keeps what was used most recently: at least `limit / 2` values, at most `limit`.
 
     Two generations instead of one ordered list: a hit on the young one costs one look-up and moves
-    nothing. When the young one is full it becomes the old one, and what the old one still held is
-    forgotten.
+    nothing (or `young.get`, where a call is too much). When the young one is full it becomes the
+    old one, and what the old one still held is forgotten.
     """
 
-    __slots__ = ("_half", "_old", "_young")
+    __slots__ = ("_half", "_old", "young")
 
     def __init__(self, limit: int) -> None:
         self._half = max(1, limit // 2)
-        self._young: dict[str, V] = {}
+        self.young: dict[str, V] = {}
         self._old: dict[str, V] = {}
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self.young) + len(self._old)
 
     def get(self, key: str) -> V | None:
         """Return the value, or None."""
-        found = self._young.get(key)
+        found = self.young.get(key)
         if found is None and key in self._old:
             found = self._old.pop(key)
             self.put(key, found)
@@ -35,17 +35,17 @@ class Recent(Generic[V]):
 
     def put(self, key: str, value: V) -> None:
         """Keep a value; forgets the least recently used ones past the limit."""
-        if key not in self._young and len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
-        self._young[key] = value
+        if key not in self.young and len(self.young) >= self._half:
+            self._old, self.young = self.young, {}
+        self.young[key] = value
         self._old.pop(key, None)
 
     def drop(self, key: str) -> None:
         """Forget one value."""
-        self._young.pop(key, None)
+        self.young.pop(key, None)
         self._old.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._young = {}
+        self.young = {}
         self._old = {}

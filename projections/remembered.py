@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 
 from domain.teams import TEAM
+from projections.answers import Held
 from projections.check_rows import EPOCH, CheckTail, Generations, Loaded
-from projections.material import Attributes, Subject
+from projections.material import Attributes
 from projections.recent import Recent
 
 UNKNOWN_HEAD: Final = 2**62
@@ -24,7 +25,8 @@ UNKNOWN_HEAD: Final = 2**62
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Of one process.
 
-    `subjects` and `points` are remembered at the most, over all tenants; `batch` questions are read
+    `subjects` and `points` are remembered at the most, over all tenants, and so many `answers`
+    given before; `batch` questions are read
     together, in `flights` round trips a tenant at a time. `wait_s`: how long a check waits for the
     database; `reach_s`: how long for a position it was asked to reach.
     """
@@ -32,6 +34,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     tenants: int = 1_000
     subjects: int = 262_144
     points: int = 131_072
+    answers: int = 131_072
     batch: int = 256
     flights: int = 2
     wait_s: float = 2.0
@@ -81,8 +84,13 @@ class Remembered:
         self.given_clock = False
         self.generations: Generations = ()
         self.quarantined: Mapping[str, int] = {}
-        self.subjects: Recent[Subject] = Recent(limits.subjects)
+        self.plain_from_s = float("inf")
+        """Since when, in seconds since 1970, answers may be given again: from what is recorded on,
+        but never with a given clock, or while a stream is in quarantine.
+        """
+        self.subjects: Recent[Held] = Recent(limits.subjects)
         self.places: Recent[Place] = Recent(limits.points)
+        self._moved: dict[str, list[int]] = {}
         self.resting: dict[str, set[str]] = {}
         """Party -> the other subjects that rest on it: merged with it, of its team, below a grant
         of its own.
@@ -113,6 +121,8 @@ class Remembered:
         if key.startswith("p:"):
             self.places.drop(name)
             dimension, _, path = name.partition("/")
+            if dimension in self._moved:
+                self._moved[dimension][0] += 1
             if dimension != TEAM:
                 return
             name = f"{TEAM}:{path}"
@@ -122,6 +132,10 @@ class Remembered:
             self.rests -= len(resting)
             for ref in resting:
                 self.subjects.drop(ref)
+
+    def moved_in(self, resource_type: str) -> list[int]:
+        """Return how often points of a type were touched; the one item of it goes on counting."""
+        return self._moved.setdefault(resource_type, [0])
 
     def keep(self, loaded: Loaded) -> None:
         """Remember what was read, unless the head has passed it: what was touched since would be
@@ -134,7 +148,7 @@ class Remembered:
             self.forget_all()
         for ref, subject in loaded.subjects.items():
             if subject.settled:
-                self.subjects.put(ref, subject)
+                self.subjects.put(ref, Held(subject))
                 for party in (*subject.parties, *subject.rests_on):
                     if party != ref:
                         self._rest(ref, party)
@@ -162,4 +176,6 @@ class Remembered:
         self.given_clock = tail.clock == "given"
         self.generations = tail.generations
         self.quarantined = tail.quarantined
+        settled = not self.given_clock and not self.quarantined
+        self.plain_from_s = self.recorded_at.timestamp() if settled else float("inf")
         self.confirmed = sent

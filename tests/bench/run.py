@@ -18,12 +18,14 @@ NAMES = (
     "commands",
     "check",
     "check_db",
+    "check_core",
     "propagation",
     "as_of",
     "follow",
     "rebuild",
     "replay",
     "memory",
+    "growth",
 )
 PLANS = {"full": LONG, "usual": FULL, "quick": QUICK, "tiny": TINY}
 
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object a benchmark")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_const", dest="plan", const="quick",
-                      help="under a minute each, memory two")  # fmt: skip
+                      help="under a minute each, memory and growth two")  # fmt: skip
     size.add_argument("--full", action="store_const", dest="plan", const="full",
                       help="also the longest logs, of five million events")  # fmt: skip
     size.add_argument("--tiny", action="store_const", dest="plan", const="tiny",

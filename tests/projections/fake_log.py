@@ -30,6 +30,7 @@ class Log:
         self.clock = "system"
         self.recorded_at = day(10)
         self.rows: dict[str, list[PermissionRow]] = {ANN: [row()]}
+        self.standings: list[Any] | None = None  # None: all of them stand
         self.merges: list[Any] = []
         self.members: list[Any] = []
         self.points: dict[str, dict[str, str]] = {}
@@ -81,7 +82,9 @@ class Log:
         if self.down:
             raise psycopg.OperationalError("down")
         every = [one for rows in self.rows.values() for one in rows]
-        standings = [stands(party) for party in self.rows]
+        standings = self.standings
+        if standings is None:
+            standings = [stands(party) for party in self.rows]
         rows = Rows(every, standings, list(self.merges), every, list(self.members))
         attributes: Mapping[str, Mapping[str, str]] = {
             key: self.points.get(key, {}) for key in points
