@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 import time
 from collections import OrderedDict
@@ -12,12 +13,26 @@ CACHED_KEYS: Final = 10_000
 """Keys a process holds; the one unused for longest makes room."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubjectKey:
     """A data subject's key: its id, and 32 bytes that no repr shows."""
 
     id: str
     key: bytes = field(repr=False)
+    _begun: hmac.HMAC | None = field(default=None, init=False, repr=False, compare=False)
+
+    def hash(self, data: bytes) -> bytes:
+        """Return the HMAC-SHA256 (RFC 2104) of data under this key, 32 bytes.
+
+        What depends on the key alone is computed once and goes with it. `hmac.digest` computes it
+        anew, and lets other threads in each time: the event loop would wait for them.
+        """
+        begun = self._begun
+        if begun is None:
+            begun = self._begun = hmac.new(self.key, digestmod="sha256")
+        found = begun.copy()
+        found.update(data)
+        return found.digest()
 
 
 Name = tuple[str, str, str]

@@ -6,8 +6,6 @@ what it does not do, stands in docs/adr/0002-sealed-fields.md.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import time
 from collections.abc import Callable, Generator
@@ -236,8 +234,7 @@ class KeyStore:
         return self._keks.pepper("api key", secret.encode())
 
     def _hash(self, tenant: str, *parts: bytes) -> bytes:
-        key = self._make(tenant, "hash", tenant).key
-        return hmac.digest(key, framed(*parts), hashlib.sha256)
+        return self._make(tenant, "hash", tenant).hash(framed(*parts))
 
     def _ready(self) -> None:
         if not self._checked:

@@ -11,6 +11,7 @@ import msgspec
 import psycopg
 
 from api.access_log import AccessLog
+from api.arrivals import Arrivals
 from api.edge import Edge
 from api.evidence import EvidenceStore
 from api.gate import Gate
@@ -93,6 +94,7 @@ class Services:
         check_database(where.service)
         self.settings = settings
         self.measures = Measures()
+        self.arrivals = Arrivals()
         self._decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
         with ExitStack() as opened:
             self.keys = opened.enter_context(KeyStore(where.keys, settings.key_file))
@@ -114,7 +116,9 @@ class Services:
                 settings.requests_a_key,
             )
             self._reader = CheckReader(where.service)
-            self.memory = Memory(self._reader, now=clock, monotonic=time.monotonic)
+            self.memory = Memory(
+                self._reader, now=clock, monotonic=time.monotonic, seconds=time.time
+            )
             self._opened = opened.pop_all()
 
     def decoder(self, shape: type[Any]) -> msgspec.json.Decoder[Any]:
@@ -132,6 +136,7 @@ class Services:
 
     async def begin(self) -> None:
         """Open what lives in the event loop that serves: the memory of checks and its reader."""
+        self.arrivals = Arrivals()
         await self._reader.open()
         await self.memory.open()
 

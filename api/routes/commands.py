@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple, cast
 
 import msgspec
@@ -128,9 +129,11 @@ async def _submit(call: Call, submission: Submission) -> Outcome:
     Giving up waiting is not rolling back: what was handed over may be committed all the same, and
     the caller's next try with the same key finds it.
     """
-    future = asyncio.wrap_future(call.services.ledgers.submit(submission))
-    outcome = await asyncio.shield(future)
-    await asyncio.sleep(max(0.0, outcome.acknowledge_at - time.monotonic()))
+    services = call.services
+    outcome = await services.arrivals.outcome(services.ledgers.submit(submission))
+    pause = outcome.acknowledge_at - time.monotonic()
+    if pause > 0:
+        await asyncio.sleep(pause)
     return outcome
 
 
@@ -236,6 +239,7 @@ def given_instant(raw: bytes | None) -> Instant | None:
         raise Malformed("header.at") from None
 
 
+@cache
 def _needs_body(body: type[msgspec.Struct]) -> bool:
     return any(field.required for field in msgspec.structs.fields(body))
 

@@ -131,13 +131,15 @@ class Call:
     def query(self, shape: type[T]) -> T:
         """Return the query as its struct. Raises `Malformed`: `query.invalid`, `query.repeated`."""
         raw: bytes = self.scope["query_string"]
+        if not raw:
+            return bodies.convert({}, shape, "query.invalid")
         if len(raw) > QUERY_BYTES:
             raise Malformed("query.too_long", limit_bytes=QUERY_BYTES)
         try:
             pairs = parse_qsl(
                 raw.decode("ascii"),
                 keep_blank_values=True,
-                strict_parsing=bool(raw),
+                strict_parsing=True,
                 errors="strict",
                 max_num_fields=QUERY_FIELDS,
             )
