@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from sys import intern
 from typing import Any, Final
 
 import msgspec
@@ -24,13 +25,10 @@ seconds are not compared, but instants.
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What one question was answered, the same at every instant in `[begin_s, until_s)`, seconds
-    since 1970, while the catalogue has touched no point of the resource's type: `moved[0]` is still
-    `moves`.
+    """What one question was answered; so for as long as the catalogue has touched no point of the
+    resource's type: `moved[0]` is still `moves`.
     """
 
-    begin_s: float
-    until_s: float
     right: Right | None
     attributes: Attributes
     moved: list[int]
@@ -41,44 +39,6 @@ STILL: Final = [0]
 """For an answer that rests on no point of the catalogue."""
 
 Key = tuple[Any, ...]
-
-
-class Held:
-    """A subject as memory holds it, and the answers given of it by key."""
-
-    __slots__ = ("_edges_s", "answers", "subject")
-
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.answers: dict[Key, Answer] = {}
-        self._edges_s: list[float] | None = None
-
-    def span_s(self, at_s: float) -> tuple[float, float]:
-        """Return the span around a moment in which nothing begins and nothing ends for the subject,
-        a little less than it is; empty for a moment too near an end of it.
-        """
-        if self._edges_s is None:
-            self._edges_s = _edges_s(self.subject)
-        place = bisect_right(self._edges_s, at_s)
-        begin = self._edges_s[place - 1] if place else float("-inf")
-        until = self._edges_s[place] if place < len(self._edges_s) else float("inf")
-        return begin + MARGIN_S, until - MARGIN_S
-
-
-def _edges_s(subject: Subject) -> list[float]:
-    """Return every instant at which a right of the subject, or one above, begins or ends."""
-    edges = {
-        edge
-        for rights in subject.usable.values()
-        for right in rights
-        for window in right.windows
-        for edge in window
-    }
-    for rights in subject.above.values():
-        for right in rights:
-            edges.add(right.valid_from)  # from then on it rules, whether or not its grantee stands
-            edges.update(edge for window in right.windows for edge in window)
-    return sorted(edge.timestamp() for edge in edges)
 
 
 def key_of(question: Question) -> Key:
@@ -97,6 +57,50 @@ def key_of(question: Question) -> Key:
     )
 
 
+class Held:
+    """A subject as memory holds it, and the answers given of it by key, which are the same at every
+    instant in `[begin_s, until_s)`, seconds since 1970.
+    """
+
+    __slots__ = ("_edges_s", "answers", "begin_s", "subject", "until_s")
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.answers: dict[Key, Answer] = {}
+        self.begin_s = self.until_s = 0.0
+        self._edges_s: list[float] | None = None
+
+    def reach(self, at_s: float) -> bool:
+        """Keep answers of the span around a moment in which nothing begins and nothing ends for the
+        subject, those of another span no longer; False for a moment too near an end of it.
+        """
+        if not self.begin_s <= at_s < self.until_s:
+            if self._edges_s is None:
+                self._edges_s = _edges_s(self.subject)
+            place = bisect_right(self._edges_s, at_s)
+            begin = self._edges_s[place - 1] if place else float("-inf")
+            until = self._edges_s[place] if place < len(self._edges_s) else float("inf")
+            self.begin_s, self.until_s = begin + MARGIN_S, until - MARGIN_S
+            self.answers.clear()
+        return self.begin_s <= at_s < self.until_s
+
+
+def _edges_s(subject: Subject) -> list[float]:
+    """Return every instant at which a right of the subject, or one above, begins or ends."""
+    edges = {
+        edge
+        for rights in subject.usable.values()
+        for right in rights
+        for window in right.windows
+        for edge in window
+    }
+    for rights in subject.above.values():
+        for right in rights:
+            edges.add(right.valid_from)  # from then on it rules, whether or not its grantee stands
+            edges.update(edge for window in right.windows for edge in window)
+    return sorted(edge.timestamp() for edge in edges)
+
+
 class Answers:
     """Keeps answers, at most `limit` of a process: the oldest go first."""
 
@@ -105,19 +109,17 @@ class Answers:
         self._order: deque[tuple[dict[Key, Answer], Key]] = deque()
 
     def keep(self, held: Held, decision: Decision, at_s: float, moved: list[int]) -> None:
-        """Keep what was decided at a moment, unless the question is too long to be kept, or of a
-        form that could be taken for another one's (True equals 1).
+        """Keep what was decided at a moment, unless the question is too long to be kept, or has
+        properties that are no texts: what equals them may not be the same (True equals 1).
         """
         key = key_of(decision.question)
         if any(type(one) is not str or len(one) > MAX_PATH for one in key):
             return
-        begin_s, until_s = held.span_s(at_s)
-        if not begin_s <= at_s < until_s:
+        if not held.reach(at_s):
             return
         if len(self._order) >= self._limit:
             answers, oldest = self._order.popleft()
             answers.pop(oldest, None)
-        held.answers[key] = Answer(
-            begin_s, until_s, decision.right, decision.attributes, moved, moved[0]
-        )
+        key = tuple(map(intern, key))  # few texts make up many questions: each is kept once
+        held.answers[key] = Answer(decision.right, decision.attributes, moved, moved[0])
         self._order.append((held.answers, key))

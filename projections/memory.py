@@ -171,14 +171,18 @@ class Memory:
         confirmed.
         """
         held = known.subjects.young.get(question.subject)
-        if held is not None and at_s >= known.plain_from_s and question.at is None:
+        if (
+            held is not None
+            and held.begin_s <= at_s < held.until_s
+            and at_s >= known.plain_from_s
+            and question.at is None
+        ):
             try:
                 answer = held.answers.get(key_of(question))
             except TypeError:  # a property that is no simple value
                 answer = None
             if (
                 answer is not None
-                and answer.begin_s <= at_s < answer.until_s
                 and answer.moved[0] == answer.moves
                 and (not question.context or held.subject.dimensions.isdisjoint(question.context))
             ):
