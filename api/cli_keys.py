@@ -1,8 +1,8 @@
-"""Commands on API keys: make one (shown once), list them, end one."""
+"""Commands on API keys: make one (shown once), list them, give one a new secret, end one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,8 @@ from api.cli_shown import FINDINGS, FINE, Json, aside, document, line, plain, ta
 from api.cli_texts import say
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
     from api.cli_places import Tenant
     from domain.values import Party
 
@@ -24,6 +26,7 @@ def register(app: typer.Typer) -> None:
     key = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     key.command("create", cls=Command)(key_create)
     key.command("list", cls=Command)(key_list)
+    key.command("rotate", cls=Command)(key_rotate)
     key.command("end", cls=Command)(key_end)
     key.command("link", cls=Command)(key_link)
     app.add_typer(key, name="key", cls=Group)
@@ -116,7 +119,6 @@ def key_link(
     from datetime import UTC, datetime, timedelta
 
     from api import identity
-    from api.ids import is_id
     from api.screens.sessions import SESSION_SECONDS, create_link
     from api.settings import read_settings
 
@@ -132,14 +134,9 @@ def key_link(
         with places.keys() as keys, places.connection("migrator_database_url") as conn:
             made = identity.create_key(conn, keys, found.id, holder, scopes, ends)
         key = made
-    parts = identity.parse(key or "")
-    key_id = key if parts is None else parts.key_id
-    if key_id is None or not is_id(key_id):
-        raise Usage("key.malformed", key=(key or "")[:8])
+    key_id, tenant = _named(key or "", tenant)
     with places.connection("migrator_database_url") as conn, places.keys() as keys:
-        conn.execute("SET ROLE counterseal_owner")  # the list of tenants is the owner's
-        of = tenant_of(conn, tenant if parts is None else parts.tenant).id
-        conn.execute("RESET ROLE")
+        of = _tenant_as_owner(conn, tenant).id
         link = create_link(conn, keys, of, key_id, minutes * 60)
     url = f"{read_settings().base_url}/sign-in?link={link}"
     if as_json:
@@ -158,9 +155,7 @@ def key_list(*, tenant: TenantOption = None, as_json: Json = False) -> int:
     from api import identity
 
     with Places().connection("migrator_database_url") as conn:
-        conn.execute("SET ROLE counterseal_owner")  # the list of tenants is the owner's
-        found = tenant_of(conn, tenant)
-        conn.execute("RESET ROLE")
+        found = _tenant_as_owner(conn, tenant)
         rows = identity.list_keys(conn, found.id)
     if as_json:
         document([dict(zip(COLUMNS, map(plain, row), strict=True)) for row in rows])
@@ -175,6 +170,62 @@ def key_list(*, tenant: TenantOption = None, as_json: Json = False) -> int:
     return FINE
 
 
+def key_rotate(
+    key: Annotated[str, typer.Argument(metavar="KEY_ID")],
+    *,
+    overlap: Annotated[int, typer.Option("--overlap", metavar="HOURS", min=0, max=720)] = 24,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> int:
+    """Give a key a new secret; it is shown this once, and the former one goes on for a while."""
+    from datetime import timedelta
+
+    from api import identity
+
+    places = Places()
+    key_id, tenant = _named(key, tenant)
+    with places.connection("migrator_database_url") as conn, places.keys() as keys:
+        of = _tenant_as_owner(conn, tenant).id
+        made = identity.rotate_key(conn, keys, of, key_id, timedelta(hours=overlap))
+    if as_json:
+        document(
+            {
+                "key": made.key,
+                "key_id": key_id,
+                "tenant": of,
+                "party": made.party,
+                "former_until": plain(made.former_until),
+            }
+        )
+    else:
+        line(made.key)
+        told = {"key_id": key_id, "party": made.party, "until": plain(made.former_until)}
+        aside(say("key.rotated" if overlap else "key.rotated_at_once", **told))
+    return FINE
+
+
+def _named(key: str, tenant: str | None) -> tuple[str, str | None]:
+    """Return the id of a key and the tenant it is of, as far as that was named: by the key's whole
+    text, or beside its id. Raises `Usage`.
+    """
+    from api import identity
+    from api.ids import is_id
+
+    parts = identity.parse(key)
+    key_id = key if parts is None else parts.key_id
+    if not is_id(key_id):
+        raise Usage("key.malformed", key=key[:8])
+    return key_id, tenant if parts is None else parts.tenant
+
+
+def _tenant_as_owner(conn: Connection[Any], tenant: str | None) -> Tenant:
+    """Return the tenant; the list of tenants is the owner's."""
+    conn.execute("SET ROLE counterseal_owner")
+    found = tenant_of(conn, tenant)
+    conn.execute("RESET ROLE")
+    return found
+
+
 def key_end(
     key: Annotated[str, typer.Argument(metavar="KEY_ID")],
     *,
@@ -183,17 +234,11 @@ def key_end(
 ) -> int:
     """End a key; it opens nothing any more once this returns."""
     from api import identity
-    from api.ids import is_id
 
-    parts = identity.parse(key)
-    key_id = key if parts is None else parts.key_id
-    if not is_id(key_id):
-        raise Usage("key.malformed", key=key[:8])
+    key_id, tenant = _named(key, tenant)
     with Places().connection("migrator_database_url") as conn:
-        conn.execute("SET ROLE counterseal_owner")  # the list of tenants is the owner's
-        found = tenant_of(conn, tenant if parts is None else parts.tenant)
-        conn.execute("RESET ROLE")
-        ended = identity.withdraw_key(conn, found.id, key_id)
+        of = _tenant_as_owner(conn, tenant).id
+        ended = identity.withdraw_key(conn, of, key_id)
     if as_json:
         document({"key_id": key_id, "ended": ended})
     else:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -38,6 +36,30 @@ class StaffPersons(Protocol):
     def load(self, tenant: str, kind: str, stream_id: str) -> Any:
         """Return version and state of a stream."""
         ...
+
+
+class Slot:
+    """One request of a key among those under way."""
+
+    __slots__ = ("_key", "_limit", "_open")
+
+    def __init__(self, opened: dict[str, int], key: str, limit: int) -> None:
+        self._open = opened
+        self._key = key
+        self._limit = limit
+
+    def __enter__(self) -> None:
+        under_way = self._open.get(self._key, 0)
+        if under_way >= self._limit:
+            raise Refused("request.too_many", limit=self._limit)
+        self._open[self._key] = under_way + 1
+
+    def __exit__(self, *_: object) -> None:
+        left = self._open[self._key] - 1
+        if left:
+            self._open[self._key] = left
+        else:
+            del self._open[self._key]
 
 
 class Gate:
@@ -81,21 +103,11 @@ class Gate:
             raise Refused("login.failed")
         return caller
 
-    @contextmanager
-    def slot(self, caller: Caller) -> Generator[None]:
-        """Count a request while it is under way. Raises `Refused` `request.too_many`."""
-        under_way = self._open.get(caller.key_id, 0)
-        if under_way >= self._requests_a_key:
-            raise Refused("request.too_many", limit=self._requests_a_key)
-        self._open[caller.key_id] = under_way + 1
-        try:
-            yield
-        finally:
-            left = self._open[caller.key_id] - 1
-            if left:
-                self._open[caller.key_id] = left
-            else:
-                del self._open[caller.key_id]
+    def slot(self, caller: Caller) -> Slot:
+        """Return what counts a request while it is under way; entering it raises `Refused`
+        `request.too_many`.
+        """
+        return Slot(self._open, caller.key_id, self._requests_a_key)
 
     async def _ask(self, token: str, parts: Token) -> Caller | None:
         asking = self._asking.get(token)
@@ -122,16 +134,17 @@ class Gate:
             connection.cursor(row_factory=tuple_row) as asked,
         ):
             found = asked.execute(
-                "SELECT * FROM find_key(%s::uuid, %s::uuid)", (parts.tenant, parts.key_id)
+                "SELECT * FROM find_key_secrets(%s::uuid, %s::uuid)", (parts.tenant, parts.key_id)
             ).fetchone()
             row = KeyRow(*found) if found else None
-            if row is None or not proved(row, hashed, datetime.now(UTC)):
+            proof = proved(row, hashed, datetime.now(UTC))
+            if row is None or proof is None:
                 return None
             if Party(row.party) in RESERVED:  # a row that no command line of ours has made
                 return None
             if self._memory.untouched(parts.key_id):
                 asked.execute("SELECT touch_key(%s::uuid, %s::uuid)", (parts.tenant, parts.key_id))
-        return self.caller(parts.tenant, parts.key_id, row), row.ends_at
+        return self.caller(parts.tenant, parts.key_id, row), proof.ends_at
 
     def caller(self, tenant: str, key_id: str, row: KeyRow) -> Caller:
         """Return whoever holds a key that was proved. Blocks."""

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -109,6 +109,14 @@ class KeyRow(NamedTuple):
     scopes: list[str]
     ends_at: datetime | None
     withdrawn_at: datetime | None
+    former_hash: bytes | None = None
+    former_ends_at: datetime | None = None
+
+
+class Proof(NamedTuple):
+    """A secret opens something: until `ends_at`, None for as long as nobody ends it."""
+
+    ends_at: datetime | None
 
 
 class Pepper(Protocol):
@@ -184,6 +192,48 @@ def create_key(
     return format_key(tenant, key_id, raw)
 
 
+class Rotated(NamedTuple):
+    """The new text of a key, whose it is, and until when the former secret opens."""
+
+    key: str
+    party: str
+    former_until: datetime
+
+
+def rotate_key(
+    conn: psycopg.Connection[Any], pepper: Pepper, tenant: str, key_id: str, overlap: timedelta
+) -> Rotated:
+    """Give a key a new secret, shown this once and stored nowhere. Party, scopes and end stay.
+
+    The former secret is good for `overlap` longer; without any it opens nothing any more once this
+    returns, nor do sessions on the screens. One that was rotated away before ends at once. `conn`
+    is of the migrator's role. Raises `Refused` `key.not_good` for a key that is unknown, withdrawn
+    or over.
+    """
+    raw = secrets.token_bytes(SECRET_BYTES)
+    with conn.transaction():
+        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+        row = conn.execute(
+            "UPDATE api_keys k SET hash = %s, former_hash = CASE WHEN o.kept THEN k.hash END,"
+            " former_ends_at = CASE WHEN o.kept THEN least(o.until, k.ends_at) END"
+            " FROM (SELECT %s::interval > interval '0', clock_timestamp() + %s) AS o(kept, until)"
+            " WHERE tenant_id = %s AND key_id = %s AND withdrawn_at IS NULL"
+            " AND (ends_at IS NULL OR ends_at > clock_timestamp())"
+            " RETURNING party, coalesce(former_ends_at, o.until)",
+            (pepper.api_key_hash(_encoded(raw)), overlap, overlap, tenant, key_id),
+        ).fetchone()
+        if row is None:
+            raise Refused("key.not_good", key=key_id)
+        if not overlap:
+            conn.execute(
+                "DELETE FROM sessions WHERE tenant_id = %s AND key_id = %s", (tenant, key_id)
+            )
+    # A crash right here leaves a new secret that nobody was shown, and the former one for the
+    # overlap: rotate again. Until no process believes what was rotated away:
+    time.sleep(KEY_LIFE_SECONDS)
+    return Rotated(format_key(tenant, key_id, raw), row[0], row[1])
+
+
 def withdraw_key(conn: psycopg.Connection[Any], tenant: str, key_id: str) -> bool:
     """Withdraw a key; return whether there was one that still worked.
 
@@ -257,12 +307,17 @@ class KeyMemory:
         return True
 
 
-def proved(row: KeyRow | None, hashed: bytes, now: datetime) -> bool:
-    """Return whether the secret's hash is this row's and the key is good at `now`.
+def proved(row: KeyRow | None, hashed: bytes, now: datetime) -> Proof | None:
+    """Return until when a secret is good whose hash is this row's, or was before it was rotated;
+    None where it is not good at `now`.
 
     The comparison takes the same time whether or not there is such a key.
     """
-    same = hmac.compare_digest(row.hash if row else bytes(len(hashed)), hashed)
-    if row is None or not same or row.withdrawn_at is not None:
-        return False
-    return row.ends_at is None or now < row.ends_at
+    none = bytes(len(hashed))
+    known = hmac.compare_digest(row.hash if row else none, hashed)
+    former = hmac.compare_digest((row.former_hash if row else None) or none, hashed)
+    if row is None or not (known or former) or row.withdrawn_at is not None:
+        return None
+    ends = [row.ends_at] if known else [row.ends_at, row.former_ends_at]
+    ends_at = min((at for at in ends if at is not None), default=None)
+    return None if ends_at is not None and ends_at <= now else Proof(ends_at)

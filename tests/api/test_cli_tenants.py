@@ -117,6 +117,24 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_ended(
     assert here.say("key", "list", "--tenant", "tea", "--json").json()[0]["withdrawn"] is not None
 
 
+def test_a_key_is_given_a_new_secret_and_stays_the_key_it_is(here: Installation, tea: str) -> None:
+    words = ("--tenant", tea, "--party", "service:shop", "--scope", "evaluate", "--json")
+    made = here.say("key", "create", *words).json()
+    rotated = here.say("key", "rotate", "--tenant", tea, made["key_id"])
+    assert rotated.code == 0, rotated.err
+    new = rotated.out.strip()
+    assert KEY.fullmatch(new)
+    assert new.partition(".")[0] == made["key"].partition(".")[0]
+    assert new != made["key"]
+    assert "good until" in rotated.err
+    document = here.say("key", "rotate", new, "--overlap", "0", "--json").json()
+    assert (document["key_id"], document["party"]) == (made["key_id"], "service:shop")
+    refused = here.say("key", "rotate", "--tenant", tea, "01900000-0000-7000-8000-00000000dead")
+    assert (refused.code, refused.out) == (1, "")
+    assert "key.not_good" in refused.err
+    assert here.say("key", "end", new).code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [

@@ -15,12 +15,14 @@ from api.identity import (
     format_key,
     list_keys,
     parse,
+    rotate_key,
     withdraw_key,
 )
 from api.ids import new_id
 from domain.errors import Refused
 from domain.values import Party
 from tests.support.doors import Caller, Firm, House
+from tests.support.screens import Person
 from tests.support.trade import Trade, evaluation
 
 
@@ -102,6 +104,64 @@ def test_a_withdrawn_key_opens_nothing_once_that_is_acknowledged(
         shown = {str(row[0]): row for row in list_keys(conn, trade.tenant)}
     assert shown[token.key_id][6] is not None
     assert shown[token.key_id][7] is not None  # last use
+
+
+def test_a_rotated_key_opens_with_both_secrets_for_the_overlap(house: House, trade: Trade) -> None:
+    caller = Caller(house, trade.tenant, Party("service:turned"), ["evaluate"])
+    token = parse(caller.key)
+    assert token is not None
+    with psycopg.connect(house.database.migrator, autocommit=True) as conn:
+        given = (conn, house.services.keys, trade.tenant, token.key_id)
+        turned = rotate_key(*given, timedelta(seconds=3))
+        assert turned.party == "service:turned"
+        named = parse(turned.key)
+        assert named is not None
+        assert (named[:2], named.secret != token.secret) == (token[:2], True)
+        for key in (caller.key, turned.key):
+            assert status(house, f"Bearer {key}") == (200, "")
+        time.sleep(max(0.0, (turned.former_until - datetime.now(UTC)).total_seconds()))
+        assert status(house, f"Bearer {caller.key}") == (401, "login.failed")
+        assert status(house, f"Bearer {turned.key}") == (200, "")
+        anew = rotate_key(*given, timedelta(hours=1))
+        last = rotate_key(*given, timedelta(hours=1))
+        assert status(house, f"Bearer {turned.key}") == (401, "login.failed"), "rotated twice"
+        for key in (anew.key, last.key):
+            assert status(house, f"Bearer {key}") == (200, "")
+        assert withdraw_key(conn, trade.tenant, token.key_id)
+        for key in (anew.key, last.key):
+            assert status(house, f"Bearer {key}") == (401, "login.failed"), "both end with the key"
+        with pytest.raises(Refused) as refused:
+            rotate_key(*given, timedelta(hours=1))
+    assert refused.value.code == "key.not_good"
+
+
+def test_without_overlap_the_former_secret_and_its_sessions_are_over_at_once(
+    house: House, trade: Trade
+) -> None:
+    approver = trade["approver"]
+    seen = Caller(house, trade.tenant, approver.party, {"evaluate", "grants:read"})
+    person = Person(house).sign_in(seen)
+    assert person.send("GET", "/work").status_code == 200
+    token = parse(seen.key)
+    assert token is not None
+    assert status(house, f"Bearer {seen.key}")[0] != 401
+    with psycopg.connect(house.database.migrator, autocommit=True) as conn:
+        keys = house.services.keys
+        turned = rotate_key(conn, keys, trade.tenant, token.key_id, timedelta())
+    assert status(house, f"Bearer {seen.key}") == (401, "login.failed")
+    assert person.send("GET", "/work").status_code == 303, "signed out"
+    assert status(house, f"Bearer {turned.key}")[0] != 401
+
+
+def test_a_former_secret_does_not_outlive_its_key(house: House, trade: Trade) -> None:
+    ends_at = datetime.now(UTC) + timedelta(hours=1)
+    with psycopg.connect(house.database.migrator, autocommit=True) as conn:
+        keys = house.services.keys
+        made = create_key(conn, keys, trade.tenant, Party("service:s"), ["evaluate"], ends_at)
+        token = parse(made)
+        assert token is not None
+        turned = rotate_key(conn, keys, trade.tenant, token.key_id, timedelta(hours=24))
+    assert turned.former_until == ends_at
 
 
 def test_failed_logins_are_logged_without_the_key(house: House, trade: Trade) -> None:
