@@ -161,8 +161,7 @@ def in_utc(value: Body, pointer: str = "") -> Body:
             changed: dict[str, Any] = {}
             for name, step in _timed(type(given)):
                 old = getattr(given, name)
-                new = in_utc(old, pointer + step)
-                if new is not old:
+                if old and (new := in_utc(old, pointer + step)) is not old:
                     changed[name] = new
             return cast(Body, msgspec.structs.replace(given, **changed)) if changed else value
         case tuple() | list():

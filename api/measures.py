@@ -79,9 +79,9 @@ class Measures:
         self._quarantined.set(quarantined)
         self._unverified.set(unverified)
 
-    def decided(self, allowed: bool) -> None:
-        """Count one access check."""
-        (self._allowed if allowed else self._denied).inc()
+    def decided(self, allowed: bool, number: int = 1) -> None:
+        """Count access checks."""
+        (self._allowed if allowed else self._denied).inc(number)
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -93,18 +93,36 @@ class Memory:
 
         The hot path: call it after the request was read.
         """
-        known = self._tenants.get(question.tenant)
+        known = self._confirmed(question.tenant)
+        if known is None or _goes_beyond(known, question):
+            return None
+        return self._recall(known, question, self._seconds())
+
+    def recall_many(self, questions: Sequence[Question]) -> list[Decision | Refused | None]:
+        """Return what `recall` gives for each of these questions of one tenant, or the refusal that
+        it raises; all of one moment.
+        """
+        known = self._confirmed(questions[0].tenant) if questions else None
+        if known is None:
+            return [None] * len(questions)
+        at_s = self._seconds()
+        found: list[Decision | Refused | None] = []
+        for question in questions:
+            try:
+                beyond = _goes_beyond(known, question)
+                found.append(None if beyond else self._recall(known, question, at_s))
+            except Refused as refused:
+                found.append(refused)
+        return found
+
+    def _confirmed(self, tenant: str) -> Remembered | None:
+        """Return what is remembered of a tenant, None unless its head is confirmed for now."""
+        known = self._tenants.get(tenant)
         if known is None:
             return None
         clock = self._monotonic()
         known.asked = clock
-        if clock - known.confirmed > MEMORY_BOUND_S or (
-            question.as_of is not None
-            or question.consistency == "full"
-            or (question.at_least is not None and question.at_least > known.position)
-        ):
-            return None
-        return self._recall(known, question, self._seconds())
+        return None if clock - known.confirmed > MEMORY_BOUND_S else known
 
     async def check(self, question: Question) -> Decision:
         """Return the answer, from memory or from the database.
@@ -341,6 +359,15 @@ class Memory:
                 break
             self._count -= known.size()
             known.forget_all()
+
+
+def _goes_beyond(known: Remembered, question: Question) -> bool:
+    """Tell whether a question asks for more than what is remembered as of the confirmed head."""
+    return (
+        question.as_of is not None
+        or question.consistency == "full"
+        or (question.at_least is not None and question.at_least > known.position)
+    )
 
 
 _NONE: Final[Attributes] = {}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, cast
+from collections.abc import Sequence
+from typing import Any, Final
 
-import msgspec
 import orjson
 
-from api import bodies
 from api.bodies import Malformed
 from api.problems import Answered, status_of
-from api.routes.authzen import ENDPOINTS, EXAMPLE, HEADERS, evaluated, shown
-from api.routes.authzen_words import Evaluation, Properties, question_of, with_times
+from api.routes import authzen_items
+from api.routes.authzen import ALLOWED, DENIED, ENDPOINTS, EXAMPLE, HEADERS, evaluated, shown
+from api.routes.authzen_items import Evaluations, Semantic
+from api.routes.authzen_words import OURS, Evaluation, question_of, with_times
 from api.routes.operations import Call, Operation
 from api.texts import Language, text
 from domain.errors import Refused
@@ -21,91 +21,50 @@ from domain.values import Instant
 from projections.check_reader import POOL_SIZE
 from projections.checks import Decision, Question
 
-MAX_EVALUATIONS: Final = 1_000
-"""Evaluations of one request."""
-
-REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
-    "subject": ("type", "id"),
-    "action": ("name",),
-    "resource": ("type", "id"),
-}
-"""Members of an evaluation, and the keys of each that a default fills in."""
-
-Semantic = Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"]
-
-
-class Options(msgspec.Struct, frozen=True, gc=False):
-    """Section 7.1.2: whether the answer ends with the first denial, or the first permission."""
-
-    evaluations_semantic: Semantic = "execute_all"
-
-
-class Evaluations(msgspec.Struct, frozen=True, gc=False):
-    """Section 7.1: evaluations, each with `subject`, `action`, `resource` and `context`.
-
-    What stands beside them is the default. An item's object takes the place of the whole default;
-    `type`, `id` and `name` that it lacks are filled in from there, `properties` never. Without any
-    evaluations the request is a single one.
-    """
-
-    subject: Properties | None = None
-    action: Properties | None = None
-    resource: Properties | None = None
-    context: Properties | None = None
-    evaluations: Annotated[list[Properties], msgspec.Meta(max_length=MAX_EVALUATIONS)] | None = None
-    options: Options | None = None
-
 
 async def evaluate_all(call: Call) -> Answered:
     """Answer evaluations in their order."""
     data = await call.json()
-    asked = bodies.decode(call.services.decoder(Evaluations), data)
-    if not asked.evaluations:
+    evaluations, semantic = authzen_items.read(call, data)
+    if not evaluations:
         return await evaluated(call, data)
-    semantic = "execute_all" if asked.options is None else asked.options.evaluations_semantic
-    positions: dict[Instant, int] = {}
-    questions = [await _asked(call, asked, item, positions) for item in asked.evaluations]
-    outcomes = await _decided(
-        call, [one if isinstance(one, Refused) else one[0] for one in questions]
-    )
-    explains = [not isinstance(one, Refused) and one[1] for one in questions]
-    number = _end(outcomes, semantic)
-    parts: list[bytes] = []
-    for begin in range(0, number, POOL_SIZE):  # no more reasons at once than there are connections
-        some = slice(begin, min(begin + POOL_SIZE, number))
-        pairs = zip(outcomes[some], explains[some], strict=True)
-        parts += await asyncio.gather(*(_shown(call, one, explain) for one, explain in pairs))
+    questions, explained = await _questions(call, evaluations)
+    outcomes = await _decided(call, questions)
+    del outcomes[_end(outcomes, semantic) :]
+    parts = _bare(call, outcomes)
+    told = [place for place in explained if place < len(parts)]
+    for begin in range(0, len(told), POOL_SIZE):  # no more at once than there are connections
+        some = told[begin : begin + POOL_SIZE]
+        reasons = await asyncio.gather(*(_told(call, outcomes[place]) for place in some))
+        for place, reason in zip(some, reasons, strict=True):
+            parts[place] = reason
     return Answered(200, HEADERS, b'{"evaluations":[' + b",".join(parts) + b"]}")
 
 
-async def _asked(
-    call: Call, asked: Evaluations, item: Properties, positions: dict[Instant, int]
-) -> tuple[Question, bool] | Refused:
-    """Return an item's question and whether it asks for a reason, or what is wrong with it."""
-    try:
-        evaluation = msgspec.convert(_filled(asked, item), Evaluation)
-        question = question_of(call.caller.tenant, evaluation)
-        return await with_times(call, question, evaluation.context, positions)
-    except msgspec.ValidationError as fault:
-        return Malformed("body.invalid", bodies.finding(str(fault)))
-    except Refused as refused:
-        return _of_item(refused)
-
-
-def _filled(asked: Evaluations, item: Properties) -> Properties:
-    """Return an item as an evaluation of its own."""
-    found: Properties = {}
-    for name, required in REQUIRED.items():
-        default: Properties | None = getattr(asked, name)
-        own: Any = item.get(name, default)
-        if isinstance(own, dict) and default is not None and own is not default:
-            filled = {key: default[key] for key in required if key in default}
-            own = filled | cast(Properties, own)
-        if own is not None or name in item:
-            found[name] = own
-    context = item.get("context")
-    found["context"] = asked.context if context is None else context
-    return found
+async def _questions(
+    call: Call, evaluations: Sequence[Evaluation | Refused]
+) -> tuple[list[Question | Refused], list[int]]:
+    """Return each item's question, or what is wrong with it; and the places of those that ask for
+    a reason.
+    """
+    tenant = call.tenant
+    found: list[Question | Refused] = []
+    explained: list[int] = []
+    positions: dict[Instant, int] = {}
+    for place, one in enumerate(evaluations):
+        if isinstance(one, Refused):
+            found.append(one)
+            continue
+        try:
+            question = question_of(tenant, one)
+            if one.context is not None and not OURS.isdisjoint(one.context):
+                question, explain = await with_times(call, question, one.context, positions)
+                if explain:
+                    explained.append(place)
+            found.append(question)
+        except Refused as refused:
+            found.append(_of_item(refused))
+    return found, explained
 
 
 def _of_item(refused: Refused) -> Refused:
@@ -118,26 +77,22 @@ def _of_item(refused: Refused) -> Refused:
 async def _decided(call: Call, questions: Sequence[Question | Refused]) -> list[Decision | Refused]:
     """Decide all that memory knows at once, and what it lacks in as few reads as there can be."""
     memory = call.services.memory
-    outcomes: list[Decision | Refused | None] = []
-    for one in questions:
-        try:
-            outcomes.append(one if isinstance(one, Refused) else memory.recall(one))
-        except Refused as refused:
-            outcomes.append(_of_item(refused))
+    recalled = iter(memory.recall_many([one for one in questions if isinstance(one, Question)]))
+    outcomes = [one if isinstance(one, Refused) else next(recalled) for one in questions]
     missing = {
         place: memory.check(one)
         for place, (one, outcome) in enumerate(zip(questions, outcomes, strict=True))
-        if outcome is None and not isinstance(one, Refused)
+        if outcome is None and isinstance(one, Question)
     }
-    found = await asyncio.gather(*missing.values(), return_exceptions=True)
-    for place, outcome in zip(missing, found, strict=True):
-        if isinstance(outcome, Refused):
-            outcomes[place] = _of_item(outcome)
-        elif isinstance(outcome, BaseException):
-            raise outcome
-        else:
+    if missing:
+        found = await asyncio.gather(*missing.values(), return_exceptions=True)
+        for place, outcome in zip(missing, found, strict=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Refused):
+                raise outcome
             outcomes[place] = outcome
-    return [one for one in outcomes if one is not None]
+    return [
+        _of_item(one) if isinstance(one, Refused) else one for one in outcomes if one is not None
+    ]
 
 
 def _end(outcomes: Sequence[Decision | Refused], semantic: Semantic) -> int:
@@ -151,22 +106,37 @@ def _end(outcomes: Sequence[Decision | Refused], semantic: Semantic) -> int:
     return len(outcomes)
 
 
-async def _shown(call: Call, outcome: Decision | Refused, explain: bool) -> bytes:
+def _bare(call: Call, outcomes: Sequence[Decision | Refused]) -> list[bytes]:
+    """Return the items of the answer without reasons, and count the decisions."""
+    parts = [
+        _error(one, call.language)
+        if isinstance(one, Refused)
+        else (DENIED if one.right is None else ALLOWED)
+        for one in outcomes
+    ]
+    for allowed, part in ((True, ALLOWED), (False, DENIED)):
+        if number := parts.count(part):
+            call.services.measures.decided(allowed, number)
+    return parts
+
+
+async def _told(call: Call, outcome: Decision | Refused) -> bytes:
+    """Return an item of the answer with its reason."""
     if isinstance(outcome, Refused):
-        error = _error(outcome, call.language)
-        return orjson.dumps({"decision": False, "context": {"error": error}})
-    call.services.measures.decided(outcome.allowed)
-    return await shown(call, outcome, explain=explain)
+        return _error(outcome, call.language)
+    return await shown(call, outcome, explain=True)
 
 
-def _error(refused: Refused, language: Language) -> dict[str, Any]:
-    """Return what is wrong with an item (section 7.2.1), in the words of a problem."""
+def _error(refused: Refused, language: Language) -> bytes:
+    """Return an item of the answer that says what is wrong (section 7.2.1) as a problem does."""
     found: dict[str, Any] = {"status": status_of(refused.code), "code": refused.code}
     if isinstance(refused, Malformed) and refused.findings:
         finding = refused.findings[0]
         found |= {"pointer": finding.pointer, "code": finding.code}
-        return found | {"message": text(finding.code, language, finding.params)}
-    return found | {"message": text(refused.code, language, refused.params)}
+        found["message"] = text(finding.code, language, finding.params)
+    else:
+        found["message"] = text(refused.code, language, refused.params)
+    return orjson.dumps({"decision": False, "context": {"error": found}})
 
 
 OPERATIONS: Final = (

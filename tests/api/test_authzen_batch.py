@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.documents import FOLDER
-from api.routes.authzen_batch import MAX_EVALUATIONS
+from api.routes.authzen_items import MAX_EVALUATIONS
 from tests.support.doors import Caller, House
 from tests.support.ledger import new_id
 from tests.support.trade import BECAUSE, Trade, evaluation
