@@ -11,7 +11,8 @@ from projections import duties
 from projections.compliance_statements import made, own
 from projections.duty_breaches import ROOTS
 from projections.queries import Conn, Key, Page, plain, reached, require_limit
-from projections.scanning import scan, walking
+from projections.reading import walking
+from projections.scanning import scan
 
 
 def approvers(

@@ -24,7 +24,8 @@ from projections.compliance_statements import (
     shifted,
 )
 from projections.queries import Conn, Key, Page, plain, reached, require_limit
-from projections.scanning import scan, walking
+from projections.reading import walking
+from projections.scanning import scan
 
 Rows = list[dict[str, Any]]
 

@@ -22,7 +22,7 @@ from projections import queries
 from projections.history import unversioned
 from projections.history_words import folded, needed
 from projections.queries import Conn
-from projections.reading import reading
+from projections.reading import walking
 
 MAX_TEXT: Final = 500
 """Characters of a question."""
@@ -197,7 +197,7 @@ def with_merged(conn: Conn, tenant: str, ids: list[str]) -> list[str]:
     """Return customers with those whose records were merged into theirs."""
     found = dict.fromkeys(ids)
     left = list(ids)
-    with reading(conn, tenant):
+    with walking(conn, tenant):
         cursor = conn.cursor(row_factory=tuple_row)
         while left and len(found) < MAX_MERGED:
             rows: list[Any] = cursor.execute(_MERGED, (left, MAX_MERGED)).fetchall()

@@ -12,7 +12,7 @@ from psycopg.rows import tuple_row
 
 from domain.codec import decode
 from domain.streams import evolve
-from projections.reading import reading
+from projections.reading import walking
 
 Conn = psycopg.Connection[Any]
 
@@ -78,7 +78,7 @@ def names(conn: Conn, tenant: str, ids: Iterable[str], points: Iterable[tuple[st
     wanted, placed = sorted(set(ids)), sorted(set(points))
     if not wanted and not placed:
         return NOBODY
-    with reading(conn, tenant):
+    with walking(conn, tenant):
         cursor = conn.cursor(row_factory=tuple_row)
 
         def rows(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

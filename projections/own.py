@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.rows import dict_row, tuple_row
 
 from projections.queries import Key, Page, plain, reached, require_limit
-from projections.reading import reading
+from projections.reading import walking
 
 Conn = psycopg.Connection[Any]
 
@@ -62,7 +62,7 @@ ORDER BY r.since, r.stream_id, r.item LIMIT %(limit)s
 
 def merged_refs(conn: Conn, tenant: str, party: str) -> tuple[str, ...]:
     """Return the refs a party stands for: itself, and every record that was merged into it."""
-    with reading(conn, tenant):
+    with walking(conn, tenant):
         rows = (
             conn.cursor(row_factory=tuple_row)
             .execute(_MERGED, {"party": party, "most": MAX_MERGES})
@@ -102,7 +102,7 @@ def _page(
     order: Sequence[str],
 ) -> Page:
     require_limit(limit)
-    with reading(conn, tenant):
+    with walking(conn, tenant):
         position = reached(conn, tenant, model)  # before the rows: they are as new, or newer
         cursor = conn.cursor(row_factory=dict_row)
         rows = cursor.execute(statement, asked | {"limit": limit + 1}).fetchall()

@@ -8,7 +8,8 @@ the last row given. `tests/projections/test_plans.py` shows that each of them wa
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from psycopg import sql
 from psycopg.rows import dict_row, tuple_row
 
 from domain.errors import Refused
-from projections.reading import reading
+from projections.reading import walking
 
 MAX_PAGE: Final = 1_000
 """Rows of a page at the most."""
@@ -43,15 +44,24 @@ class Page(NamedTuple):
     position: int
 
 
+_Column = tuple[sql.SQL, str, sql.SQL]
+"""Expression, name, and how a value of its type is written."""
+
+
 class _List(NamedTuple):
-    """A list: table, read model, columns shown, and the columns of its order with their types."""
+    """A list: table, read model, columns shown, and the columns of its order with their types.
+
+    `leads`: filters, each with an index that begins with these columns and goes on in the order;
+    the first one of which all are given is walked.
+    """
 
     table: str
     columns: tuple[str, ...]
-    order: tuple[tuple[sql.SQL, str, sql.SQL], ...]
+    order: tuple[_Column, ...]
+    leads: tuple[tuple[str, ...], ...] = ()
 
 
-def _order(*columns: tuple[str, str]) -> tuple[tuple[sql.SQL, str, sql.SQL], ...]:
+def _order(*columns: tuple[str, str]) -> tuple[_Column, ...]:
     return tuple((_EXPRESSIONS[name], name, _CASTS[kind]) for name, kind in columns)
 
 
@@ -61,10 +71,15 @@ _EXPRESSIONS: Final = {
     "policy_id": sql.SQL("policy_id"),
     "staff_id": sql.SQL("staff_id"),
     "number": sql.SQL("number"),
+    "parent": sql.SQL("parent"),
+    "grantee": sql.SQL("grantee"),
+    "kind": sql.SQL("kind"),
+    "status": sql.SQL("status"),
     "title": sql.SQL('title COLLATE "C"'),
     "title_key": sql.SQL('title_key COLLATE "C"'),
 }
 _CASTS: Final = {"uuid": sql.SQL("%s::uuid"), "text": sql.SQL("%s::text")}
+_KINDS: Final = {"parent": "uuid"} | dict.fromkeys(("number", "grantee", "kind", "status"), "text")
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 _GRANTS: Final = (
@@ -104,7 +119,8 @@ def grants(
     `status` is as recorded; `parent` is the id of the grant they are passed on from. Raises
     `Refused`: `page.limit`.
     """
-    which = _List("grants", _GRANTS, _order(("grant_id", "uuid")))
+    leads = (("number",), ("parent",), ("grantee",), ("kind", "status"), ("kind",), ("status",))
+    which = _List("grants", _GRANTS, _order(("grant_id", "uuid")), leads)
     equal = {
         "grantee": grantee,
         "status": status,
@@ -112,7 +128,7 @@ def grants(
         "number": number,
         "parent": None if parent is None else UUID(parent),
     }
-    return _page(conn, tenant, which, _equal(equal), after, limit)
+    return _page(conn, tenant, which, equal, after, limit)
 
 
 def customers(
@@ -133,17 +149,21 @@ def customers(
     customer_id]`. Natural persons are in neither: their names are sealed. Raises `Refused`:
     `page.limit`.
     """
-    filters = _equal({"number": number, "status": status})
+    filters: list[_Filter] = []
+    between: dict[str, tuple[str, str]] = {}
     column = "number"
     if title is not None:
         column = "title"
-        begins = sql.SQL('title COLLATE "C" >= %s AND title COLLATE "C" < %s')
-        filters.append((begins, (title, title + _LAST_CHARACTER)))
+        between["title"] = (title, title + _LAST_CHARACTER)
+        # Said plainly, so that it is seen that there is a title: its indexes have no others.
+        filters.append((sql.SQL('title COLLATE "C" <= %s'), (title + _LAST_CHARACTER,)))
     elif order == "title":
         column = "title_key"
         filters.append((sql.SQL("title_key IS NOT NULL"), ()))
-    which = _List("customers", _CUSTOMERS, _order((column, "text"), ("customer_id", "uuid")))
-    return _page(conn, tenant, which, filters, after, limit)
+    key = _order((column, "text"), ("customer_id", "uuid"))
+    which = _List("customers", _CUSTOMERS, key, (("status",),))
+    equal = {"number": number, "status": status}
+    return _page(conn, tenant, which, equal, after, limit, filters, between)
 
 
 def policies(
@@ -159,8 +179,8 @@ def policies(
 
     Raises `Refused`: `page.limit`.
     """
-    which = _List("policies", _POLICIES, _order(("policy_id", "uuid")))
-    return _page(conn, tenant, which, _equal({"kind": kind, "status": status}), after, limit)
+    which = _List("policies", _POLICIES, _order(("policy_id", "uuid")), (("kind",), ("status",)))
+    return _page(conn, tenant, which, {"kind": kind, "status": status}, after, limit)
 
 
 def staff(
@@ -177,13 +197,14 @@ def staff(
 
     `role` and `active` are looked for on the way along the numbers: a tenant's staff are few.
     """
-    filters = _equal({"number": number})
+    filters: list[_Filter] = []
     if role is not None:
         filters.append((sql.SQL("%s = ANY (roles)"), (role,)))
     if active is not None:
         filters.append((sql.SQL("(status = 'appointed') = %s"), (active,)))
-    which = _List("staff", _STAFF, _order(("number", "text"), ("staff_id", "uuid")))
-    return _page(conn, tenant, which, filters, after, limit)
+    order = _order(("number", "text"), ("staff_id", "uuid"))
+    which = _List("staff", _STAFF, order)
+    return _page(conn, tenant, which, {"number": number}, after, limit, filters)
 
 
 def reached(conn: Conn, tenant: str, projection: str) -> int:
@@ -224,26 +245,42 @@ def require_limit(limit: int) -> None:
 
 _REACHED: Final = sql.SQL("SELECT reached_by(%s, %s)")
 
-_Filters = list[tuple[sql.Composable, tuple[Any, ...]]]
-
-
-def _equal(wanted: dict[str, Any]) -> _Filters:
-    return [
-        (sql.SQL("{} = %s").format(sql.Identifier(name)), (value,))
-        for name, value in wanted.items()
-        if value is not None
-    ]
+_Filter = tuple[sql.Composable, tuple[Any, ...]]
 
 
 def _page(
-    conn: Conn, tenant: str, which: _List, filters: _Filters, after: Key | None, limit: int
+    conn: Conn,
+    tenant: str,
+    which: _List,
+    equal: Mapping[str, Any],
+    after: Key | None,
+    limit: int,
+    filters: Sequence[_Filter] = (),
+    between: Mapping[str, tuple[Any, Any]] | None = None,
 ) -> Page:
     require_limit(limit)
+    within = {name: (value, value) for name, value in equal.items() if value is not None}
+    lead = next((one for one in which.leads if within.keys() >= set(one)), ())
+    within |= between or {}
+    order = (*_order(*((name, _KINDS[name]) for name in lead)), *which.order)
+    # Bounds and no equality: the order asked for is then that of one index alone. Bounds of rows:
+    # the walk then begins and ends with what is asked for, by all its columns.
+    walked = list(takewhile(lambda one: one[1] in within, order))
+    limits = [within[name] for _, name, _ in walked]
+    every = [
+        *filters,
+        *(
+            (sql.SQL("{} = %s").format(sql.Identifier(name)), (low,))
+            for name, (low, _) in within.items()
+            if name not in {name for _, name, _ in walked}
+        ),
+    ]
     if after is not None:
-        left = sql.SQL(", ").join(expression for expression, _, _ in which.order)
-        right = sql.SQL(", ").join(cast for _, _, cast in which.order)
-        behind = sql.SQL("({}) > ({})").format(left, right)
-        filters = [*filters, (behind, tuple(after))]
+        every.append(_compared(order, ">", [*(within[name][0] for name in lead), *after]))
+    elif walked:
+        every.append(_compared(walked, ">=", [low for low, _ in limits]))
+    if walked:
+        every.append(_compared(walked, "<=", [high for _, high in limits]))
     statement = sql.SQL(
         "SELECT {columns} FROM {table} WHERE tenant_id = current_tenant() AND generation ="
         " (SELECT chosen({model}))"
@@ -252,11 +289,11 @@ def _page(
         columns=sql.SQL(", ").join(map(sql.Identifier, which.columns)),
         table=sql.Identifier(which.table),
         model=sql.Literal(which.table),
-        filters=sql.Composed([sql.SQL(" AND {}").format(one) for one, _ in filters]),
-        order=sql.SQL(", ").join(expression for expression, _, _ in which.order),
+        filters=sql.Composed([sql.SQL(" AND {}").format(one) for one, _ in every]),
+        order=sql.SQL(", ").join(expression for expression, _, _ in order),
     )
-    parameters = [value for _, values in filters for value in values]
-    with reading(conn, tenant):
+    parameters = [value for _, values in every for value in values]
+    with walking(conn, tenant):
         position = reached(conn, tenant, which.table)  # before the rows: they are as new, or newer
         cursor = conn.cursor(row_factory=dict_row)
         rows = cursor.execute(statement, (*parameters, limit + 1)).fetchall()
@@ -264,6 +301,13 @@ def _page(
     more = len(rows) > limit
     last = [items[-1][name] for _, name, _ in which.order] if more else None
     return Page(items, last, position)
+
+
+def _compared(columns: Sequence[_Column], sign: Literal[">", ">=", "<="], values: Key) -> _Filter:
+    """Return the comparison of these columns, as one row, with values."""
+    left = sql.SQL(", ").join(expression for expression, _, _ in columns)
+    right = sql.SQL(", ").join(cast for _, _, cast in columns)
+    return sql.SQL("({}) {} ({})").format(left, sql.SQL(sign), right), tuple(values)
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""A transaction that reads one tenant's rows and nobody else's."""
+"""Transactions that read one tenant's rows and nobody else's."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -17,5 +17,27 @@ def reading(conn: psycopg.Connection[Any], tenant: str) -> Generator[None]:
     `conn` is in autocommit: the setting goes with the transaction and never stays in a pool.
     """
     with conn.transaction():
-        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+        conn.execute(_TENANT, (tenant,))
         yield
+
+
+@contextmanager
+def walking(conn: psycopg.Connection[Any], tenant: str) -> Generator[None]:
+    """Begin a transaction as `reading` does, that reads along indexes alone.
+
+    Every list has an index in its order. A planner that knows nothing of the rows yet would rather
+    read all of them and sort, and that plan is kept when they have become many; so it is told not
+    to, in this transaction only.
+    """
+    with conn.transaction():
+        conn.execute(_WALK, (tenant,))
+        yield
+
+
+_TENANT: Final = "SELECT set_config('counterseal.tenant', %s, true)"
+_WALK: Final = (
+    "SELECT set_config('counterseal.tenant', %s, true), set_config('enable_seqscan', 'off', true),"
+    " set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),"
+    " set_config('enable_incremental_sort', 'off', true),"
+    " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+)

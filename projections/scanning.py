@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
-
-import psycopg
-
-from projections.reading import reading
 
 SCAN: Final = 2_000
 """Rows that a page looks at at the most; where fewer than asked for were found by then, the page
@@ -17,24 +12,6 @@ is short and the next one goes on.
 
 CHUNK: Final = 250
 """Rows looked at in one go behind the first ones."""
-
-
-@contextmanager
-def walking(conn: psycopg.Connection[Any], tenant: str) -> Generator[None]:
-    """Begin a transaction that reads one tenant's rows along indexes alone; it ends with the block.
-
-    Every list has an index in its order. A planner that knows nothing of the rows yet would rather
-    read all of them and sort; so it is told not to, in this transaction only.
-    """
-    with reading(conn, tenant):
-        conn.execute(_WALK)
-        yield
-
-
-_WALK: Final = (
-    "SELECT set_config('enable_' || name, 'off', true)"
-    " FROM unnest('{seqscan,bitmapscan,sort,hashjoin,mergejoin}'::text[]) AS u(name)"
-)
 
 Row = dict[str, Any]
 Key = list[Any]

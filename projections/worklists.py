@@ -14,7 +14,8 @@ from domain.policies import Policy
 from domain.values import Instant
 from projections.compliance_statements import made, own, shifted
 from projections.queries import Conn, Key, Page, plain, reached, require_limit
-from projections.scanning import scan, walking
+from projections.reading import walking
+from projections.scanning import scan
 from projections.tasks import Waiting, waiting
 from projections.work_people import Could, Firm
 from projections.work_states import States, Streams

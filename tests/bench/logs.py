@@ -24,12 +24,17 @@ from tests.support.world import World
 BATCH: Final = 64
 """Events of one append."""
 
+ID_CHARACTERS: Final = 36
+
 _NAMED: Final = re.compile(
     rb"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|N[0-9]{6})"
 )
 """Ids, and numbers as `World.number` gives them."""
 
-_STREAMS: Final = "SELECT DISTINCT stream_id::text FROM events WHERE tenant_id = %s"
+_STREAMS: Final = (
+    "SELECT DISTINCT stream_id::text FROM events WHERE tenant_id = %s"
+    " AND stream_id = ANY (%s::text[]::uuid[])"
+)
 _EVENTS: Final = (
     "COPY events (tenant_id, position, stream_id, version, type, recorded_at, actor, on_behalf_of,"
     " command_id, causation, data) FROM STDIN"
@@ -83,24 +88,29 @@ def family(world: World, grants: int, holds: int) -> list[str]:
     return [customer, *found]
 
 
-def lengthen(made: Database, tenant: str, streams: Sequence[str], events: int) -> Copied:
+def lengthen(
+    made: Database, tenant: str, streams: Sequence[str], events: int, series: int = 0
+) -> Copied:
     """Write copies of these streams behind the tenant's log, so many that it has about `events`.
 
-    Ids and numbers are each copy's own, but those of streams that are not copied. The log is whole
-    afterwards; rows of read models are for a rebuild, keys and claims of commands are not there.
+    Ids and numbers are each copy's own, but those of streams that are not copied; who lengthens a
+    log again gives each time another `series`. The log is whole afterwards; rows of read models are
+    for a rebuild, keys and claims of commands are not there.
     """
     with opened(made.auditor, tenant) as source:
         acts = sorted(one for stream in streams for one in source.stream(stream))
         head = source.head
     with owner(made) as conn:
-        others = {row[0].encode() for row in conn.execute(_STREAMS, (tenant,))}
-        others -= {stream.encode() for stream in streams}
         texts = [b" ".join((one.data, one.command_id.encode())) for one in acts]
         found = {name: None for text in texts for name in _NAMED.findall(text)}
         found |= dict.fromkeys(stream.encode() for stream in streams)
+        ids = [name.decode() for name in found if len(name) == ID_CHARACTERS]
+        others = {row[0].encode() for row in conn.execute(_STREAMS, (tenant, ids))}
+        others -= {stream.encode() for stream in streams}
         names = [name for name in found if name not in others]
         copies = max(1, (events - head.position) // len(acts))
-        copied = Copied(head.position, copies, acts, {one: n for n, one in enumerate(names)})
+        places = {one: n for n, one in enumerate(names, series << 16)}
+        copied = Copied(head.position, copies, acts, places)
         with conn.transaction():
             _write(conn, tenant, head, copied)
         conn.execute("VACUUM ANALYZE events")
@@ -117,7 +127,7 @@ def owner(made: Database) -> psycopg.Connection[Any]:
 
 def _renamed(place: int, copy: int) -> bytes:
     """Return an id of a copy's own: version 7, in the order of the copies."""
-    return b"019b%04x-0000-7000-8000-%012x" % (place, copy)
+    return b"019b%04x-%04x-7000-8000-%012x" % (place & 0xFFFF, place >> 16, copy)
 
 
 def _write(conn: psycopg.Connection[Any], tenant: str, head: Head, copied: Copied) -> None:

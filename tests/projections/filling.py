@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -54,15 +55,8 @@ def fill(conn: psycopg.Connection[Any], tenant: str, many: int = MANY) -> None:
     grant from the bottom of a chain. The log goes from position 101 to 100 + `many`.
     """
     given = {"t": tenant, "n": many, "e": EVERY, "l": LEVEL}
-    conn.execute(
-        "CREATE FUNCTION to_id(i bigint) RETURNS uuid LANGUAGE sql IMMUTABLE RETURN"
-        " ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid"
-    )
-    for table in TABLES:
-        conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")  # pyright: ignore[reportArgumentType]
-    for table, said in _SAID.items():
-        statement = f"INSERT INTO {table} SELECT %(t)s, {said} FROM generate_series(1, %(n)s) i"
-        conn.execute(statement, given)  # pyright: ignore[reportArgumentType]
+    prepare(conn)
+    put(conn, tenant, _SAID, many)
     conn.execute(
         "INSERT INTO aliases SELECT %(t)s, 1, 'customer:' || to_id(i), 'customer:' || to_id(i + 1),"
         " '2026-02-01Z', 5, NULL FROM generate_series(1, %(n)s, 2) i",
@@ -80,6 +74,26 @@ def fill(conn: psycopg.Connection[Any], tenant: str, many: int = MANY) -> None:
         given,
     )
     conn.execute("UPDATE ledgers SET position = 100 + %(n)s WHERE tenant_id = %(t)s", given)
+
+
+def prepare(conn: psycopg.Connection[Any]) -> None:
+    """Make what `put` calls, and see that nobody takes statistics."""
+    conn.execute(
+        "CREATE FUNCTION to_id(i bigint) RETURNS uuid LANGUAGE sql IMMUTABLE RETURN"
+        " ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid"
+    )
+    for table in TABLES:
+        conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")  # pyright: ignore[reportArgumentType]
+
+
+def put(conn: psycopg.Connection[Any], tenant: str, tables: Iterable[str], many: int) -> None:
+    """Put so many rows in each of these tables."""
+    given = {"t": tenant, "n": many, "e": EVERY}
+    for table in tables:
+        statement = (
+            f"INSERT INTO {table} SELECT %(t)s, {_SAID[table]} FROM generate_series(1, %(n)s) i"
+        )
+        conn.execute(statement, given)  # pyright: ignore[reportArgumentType]
 
 
 def _pass_on(
