@@ -35,6 +35,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     moves: int
 
 
+_TEXT: Final[set[type]] = {str}
+
 STILL: Final = [0]
 """For an answer that rests on no point of the catalogue."""
 
@@ -113,7 +115,7 @@ class Answers:
         properties that are no texts: what equals them may not be the same (True equals 1).
         """
         key = key_of(decision.question)
-        if any(type(one) is not str or len(one) > MAX_PATH for one in key):
+        if set(map(type, key)) != _TEXT or max(map(len, key)) > MAX_PATH:
             return
         if not held.reach(at_s):
             return

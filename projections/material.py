@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from domain.scopes import Compiled, compile_scope
+from domain.scopes import Compiled, Pattern, compile_scope
 from domain.teams import TEAM, line
 from domain.values import Instant
 from projections.permissions import Stop
@@ -78,7 +78,8 @@ class Right(msgspec.Struct, frozen=True, gc=False):
     """One permission row: terms in force during `[valid_from, valid_to)` as far as the grant tells.
 
     `windows` is what is left of that when the grantee's standing is asked too, and for a team's
-    right whether the subject belongs to the team. `party` is the record or team the grant was given
+    right whether the subject belongs to the team. `dimensions` are the patterns of its scope once
+    more, for who asks for one dimension. `party` is the record or team the grant was given
     to, `streams` the ids of the streams it rests on: in quarantine they take it out of force. With
     a `parent` it allows only what the grants above allow, too.
     """
@@ -90,7 +91,7 @@ class Right(msgspec.Struct, frozen=True, gc=False):
     party: str
     actions: frozenset[str]
     scope: Compiled
-    dimensions: frozenset[str]
+    dimensions: Mapping[str, frozenset[Pattern]]
     valid_from: Instant
     valid_to: Instant
     windows: Windows
@@ -273,10 +274,10 @@ _scopes = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 
 
 @lru_cache(maxsize=16_384)
-def _scope(document: bytes) -> tuple[Compiled, frozenset[str]]:
+def _scope(document: bytes) -> tuple[Compiled, Mapping[str, frozenset[Pattern]]]:
     """Many grants have the same scope: they share one compiled form."""
-    scope = _scopes.decode(document)
-    return compile_scope(scope), frozenset(scope)
+    scope = compile_scope(_scopes.decode(document))
+    return scope, dict(scope.dimensions)
 
 
 @lru_cache(maxsize=16_384)
