@@ -148,16 +148,24 @@ def _all(world: World, who: str, commands: Any) -> None:
         future.result()
 
 
+ASKED: dict[str, Any] = {
+    "action": {"name": "display"},
+    "resource": {"type": "territory", "id": "CN/31", "properties": {"product": "tea"}},
+}
+
+
 def evaluation(customer: str, **context: Any) -> bytes:
     """Return the body of a question that is allowed."""
-    asked: dict[str, Any] = {
-        "subject": {"type": "customer", "id": customer},
-        "action": {"name": "display"},
-        "resource": {"type": "territory", "id": "CN/31", "properties": {"product": "tea"}},
-    }
+    asked: dict[str, Any] = {"subject": {"type": "customer", "id": customer}, **ASKED}
     if context:
         asked["context"] = context
     return msgspec.json.encode(asked)
+
+
+def evaluations(customers: list[str]) -> bytes:
+    """Return the body that asks the same of many customers."""
+    items = [{"subject": {"type": "customer", "id": one}} for one in customers]
+    return msgspec.json.encode({**ASKED, "evaluations": items})
 
 
 def unique() -> str:

@@ -18,6 +18,7 @@ NAMES = (
     "commands",
     "check",
     "check_db",
+    "check_many",
     "check_core",
     "propagation",
     "as_of",
