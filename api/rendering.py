@@ -41,7 +41,8 @@ def instant(value: datetime) -> str:
     has in UTC, in imported history, as it was told.
     """
     try:
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        there = value if value.tzinfo is UTC else value.astimezone(UTC)
+        return there.isoformat().replace("+00:00", "Z")
     except OverflowError:
         return value.isoformat()
 
@@ -109,8 +110,10 @@ def event(recorded: Recorded, show: Show = masked) -> dict[str, Any]:
         "version": recorded.version,
         "recorded_at": instant(recorded.recorded_at),
     }
-    found.update((name, value) for name, value in whole.items() if name in COMMON)
-    found["fields"] = {name: value for name, value in whole.items() if name not in COMMON}
+    fields: dict[str, Any] = {}
+    for name, value in whole.items():
+        (found if name in COMMON else fields)[name] = value
+    found["fields"] = fields
     return found
 
 

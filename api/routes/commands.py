@@ -72,14 +72,7 @@ async def handle(call: Call) -> Answered:
 
 async def _handled(call: Call) -> Answered:
     operation = cast(CommandOperation, call.operation)
-    asked = _asked(call, operation)
-    data = await call.read()
-    if data or _needs_body(operation.body):
-        if not bodies.is_json(call.header(b"content-type")):
-            raise Malformed("body.content_type")
-    else:
-        data = b"{}"  # nothing is needed and nothing was sent
-    deed = bodies.in_utc(bodies.decode(call.services.decoder(operation.body), data))
+    asked, deed, data = await read(call, operation)
     for draw in range(NUMBER_DRAWS):
         try:  # mostly all is in memory: then no thread is needed
             submission = _prepare(call, operation, asked, deed, data, patient=False)
@@ -93,6 +86,19 @@ async def _handled(call: Call) -> Answered:
             if refused.code != "claim.taken" or not drawn_again or draw == NUMBER_DRAWS - 1:
                 raise
     raise Refused("ledger.contended")
+
+
+async def read(call: Call, operation: CommandOperation) -> tuple[Asked, Any, bytes]:
+    """Return all that a request says: headers and query, the body as its struct and as it came."""
+    asked = _asked(call, operation)
+    data = await call.read()
+    if data or _needs_body(operation.body):
+        if not bodies.is_json(call.header(b"content-type")):
+            raise Malformed("body.content_type")
+    else:
+        data = b"{}"  # nothing is needed and nothing was sent
+    deed = bodies.in_utc(bodies.decode(call.services.decoder(operation.body), data))
+    return asked, deed, data
 
 
 def _prepare(

@@ -28,7 +28,7 @@ def run(plan: Plan) -> Result:
             return request(f"/v1/grants/{next(grants)}/notes", key, BODY, unique())
 
         def nothing() -> bytes:
-            return request("/bench/nothing", key, BODY, unique())
+            return request(f"/bench/grants/{next(grants)}/nothing", key, BODY, unique())
 
         sides = [
             Side("counterseal", "commands/s", lambda s: _rate(load(port, note, s))),

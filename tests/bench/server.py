@@ -23,7 +23,7 @@ from api.problems import Answered
 from api.provisioning import Database
 from api.routes import operations_table
 from api.routes.authzen import ALLOWED, HEADERS, Evaluation
-from api.routes.commands import idempotency_key
+from api.routes.commands import read
 from api.routes.operations import Call, Operation, answered
 from api.settings import Settings
 from api.wiring import Services, of_database
@@ -46,24 +46,25 @@ async def select_one(call: Call) -> Answered:
     return Answered(200, HEADERS, ALLOWED)
 
 
+NOTE = next(one for one in operations_table.COMMANDS if one.name == "grant.note")
+
+
 async def nothing(call: Call) -> Answered:
-    """Do all that a command's route does but the command: parse, authenticate, answer."""
-    note = next(one for one in operations_table.OPERATIONS if one.name == "grant.note")
-    idempotency_key(call.header(b"idempotency-key"))
-    if note.body is not None:
-        bodies.decode(call.services.decoder(note.body), await call.json())
-    return answered({"result": "done", "events": []})
+    """Do all that a command's route does but the command: parse path, query, headers and body,
+    authenticate, answer."""
+    await read(call, NOTE)
+    return answered({"result": "done", "id": call.id("id", "grant"), "events": []})
 
 
 BESIDE = tuple(
     Operation(
-        name=f"bench.{name}", method="POST", path=f"/bench/{name}", scope=scope,
+        name=f"bench.{name}", method="POST", path=f"/bench/{path}", scope=scope,
         summary=name, summary_zh=name, handle=handle,
     )
-    for name, scope, handle in (
-        ("constant", "evaluate", constant),
-        ("select_one", "evaluate", select_one),
-        ("nothing", "grants:supervise", nothing),
+    for name, path, scope, handle in (
+        ("constant", "constant", "evaluate", constant),
+        ("select_one", "select_one", "evaluate", select_one),
+        ("nothing", "grants/{id}/nothing", "grants:supervise", nothing),
     )
 )  # fmt: skip
 
