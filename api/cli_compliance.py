@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from api.cli_past import AsOf, Happened, Looked, looked, looking
 from api.cli_places import Places, Tenant, instant_of, tenant_of
 from api.cli_questions import compliance_duties, staff_numbers
 from api.cli_shown import FINDINGS, FINE, Json, document, instant, line, table
-from api.cli_texts import say, word
+from api.cli_texts import say, spoken, word
 
 if TYPE_CHECKING:
     import psycopg
@@ -200,6 +200,7 @@ def _list(
         view = looked(conn, known, *past)
         with looking(places, conn, known, view):
             found = whole(lambda after: ask(conn, known, view, after))
+            kinds = _kind_names(conn, known.id)
         if order is not None:
             found.sort(key=order)
         numbers = staff_numbers(conn, known.id)
@@ -207,22 +208,42 @@ def _list(
         document({"items": found, **view.named()})
     else:
         headings = [say(f"compliance.{name}") for name in columns]
-        table(headings, [[_cell(row[name], numbers) for name in columns] for row in found])
+        table(headings, [[_cell(row, name, kinds, numbers) for name in columns] for row in found])
         line(say("compliance.total", number=len(found)))
     return FINDINGS if found and finding else FINE
 
 
-def _cell(value: Any, numbers: dict[str, str]) -> str:
+def _kind_names(conn: psycopg.Connection[Any], tenant: str) -> dict[str, str]:
+    """Return kind of grants -> what its policy calls it, as of what `conn` reads."""
+    with conn.transaction():
+        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+        rows = conn.execute(
+            "SELECT kind, names ->> %s FROM policies WHERE tenant_id = %s"
+            " AND generation = (SELECT chosen('policies')) AND names IS NOT NULL"
+            " ORDER BY policy_id",
+            (spoken(), tenant),
+        ).fetchall()
+    return dict(rows)
+
+
+def _cell(
+    row: dict[str, Any], name: str, kinds: Mapping[str, str], numbers: Mapping[str, str]
+) -> str:
+    value = row[name]
     match value:
+        case str() if name == "kind":
+            return kinds.get(value, value)
         case datetime():
             return instant(value)
         case bool():
             return say("compliance.yes" if value else "compliance.no")
         case list():
-            shown = (numbers.get(str(one).partition(":")[2], word("beyond", one)) for one in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+            ones = cast(list[str], value)
+            shown = (numbers.get(one.partition(":")[2], word("beyond", one)) for one in ones)
             return ", ".join(shown)
         case dict():
-            return ", ".join(f"{kind} {number}" for kind, number in value.items())  # pyright: ignore[reportUnknownVariableType]
+            counted = cast(dict[str, int], value).items()
+            return ", ".join(f"{kinds.get(kind, kind)} {number}" for kind, number in counted)
         case None:
             return ""
         case _:

@@ -67,17 +67,21 @@ def one_line(text: str) -> str:
 
 
 class Book:
-    """What things are called in one language; `policy` gives a policy's state by its id."""
+    """What things are called in one language; `policy` gives a policy's state by its id,
+    `dimension` what the tenant calls a dimension.
+    """
 
     def __init__(
         self,
         language: Language,
         known: Known = NOBODY,
         policy: Callable[[str], Policy | None] = lambda _: None,
+        dimension: Callable[[str], Names | None] = lambda _: None,
     ) -> None:
         self.language: Language = language
         self._known = known
         self._policy = cache(policy)
+        self._dimension = cache(dimension)
 
     def text(self, section: str, key: str, **params: str) -> str:
         """Return a text of ours, filled in."""
@@ -176,6 +180,11 @@ class Book:
         called = self.called("policy", number=name)
         return self.called("version", called=called, version=str(ref.version))
 
+    def kind(self, ref: PolicyRef | None, kind: str) -> str:
+        """Return what a kind of grants is called in a version of its policy."""
+        found = self._version(ref)
+        return one_line(kind) if found is None else self.names(found.body.names)
+
     def pinned(self, grant: str) -> PolicyRef | None:
         """Return the policy version that a grant rests on now."""
         found = self._known.grants.get(grant)
@@ -218,6 +227,11 @@ class Book:
             ),
             "semicolon",
         )
+
+    def dimension(self, dimension: str) -> str:
+        """Return what a dimension is called."""
+        found = self._dimension(dimension)
+        return one_line(dimension) if found is None else self.names(found)
 
     def point(self, dimension: str, path: str) -> str:
         """Return what a point is called; a customer, where that is the dimension."""

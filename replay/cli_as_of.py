@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
@@ -22,6 +22,9 @@ from replay.cli_places import (
 )
 from replay.cli_progress import shown
 from replay.cli_shown import FINDINGS, FINE, Json, aside, document, instant, table
+
+if TYPE_CHECKING:
+    from replay.sources import Source
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "grants": ("number", "status", "grantee", "kind", "starts_at", "ends_at", "version"),
@@ -44,8 +47,14 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Table -> the columns that people are shown; JSON has them all."""
 
+PARTIES: Final = ("grantee", "party")
+"""Columns in which refs of parties stand: people are shown numbers and titles."""
+
 LIMIT: Final = 50
 """Rows where nothing is said."""
+
+NAMED: Final = 1_000
+"""Rows in which parties and kinds are named; each is looked up, so in more they stay codes."""
 
 
 def as_of(
@@ -92,6 +101,8 @@ def as_of(
                 if not limit or len(found) < limit:
                     found.append(row)
         whose = source.tenant.name
+        few = not as_json and len(found) <= NAMED
+        named = list(_named(source, at.position, found)) if few else found
     if as_json:
         document(
             {
@@ -104,7 +115,7 @@ def as_of(
             }
         )
     else:
-        _table(name, found)
+        _table(name, named)
         aside(
             say(
                 "as_of.shown",
@@ -132,6 +143,31 @@ def _model_of(
     if stream is not None:
         raise Usage("model.needed")
     return "grants"
+
+
+def _named(
+    source: Source, position: int, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield rows with what parties and kinds of grants were called as of a position."""
+    from domain.values import PolicyRef
+    from projections.history_lines_names import Book
+    from replay.history import Called
+
+    called = Called(source, position)
+    refs = {row[column] for row in rows for column in PARTIES if row.get(column)}
+    ids = {ref.rpartition(":")[2] for ref in refs if ref.startswith(("customer:", "staff:"))}
+    names = called.names(ids, ())
+    book = Book(OWN.spoken(), names, called.policy)
+    known = {*names.customers, *names.staff}
+    for row in rows:
+        shown = dict(row)
+        for column in PARTIES:
+            if str(row.get(column)).rpartition(":")[2] in known:
+                shown[column] = book.party(row[column])
+        if row.get("kind") and row.get("policy_version"):
+            policy = PolicyRef(str(row["policy_id"]), row["policy_version"])
+            shown["kind"] = book.kind(policy, row["kind"])
+        yield shown
 
 
 def _table(name: str, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -88,7 +88,10 @@ class Teller(Telling):
     def __init__(self, source: Source, language: Language, position: int) -> None:
         called = Called(source, position)
         super().__init__(
-            language, lambda ids, points: Book(language, called.names(ids, points), called.policy)
+            language,
+            lambda ids, points: Book(
+                language, called.names(ids, points), called.policy, called.dimension
+            ),
         )
 
 
@@ -147,7 +150,7 @@ class _Told:
             key = "appeared_later"
         if one.change == "changed" and not one.before:
             key = "appeared_past"
-        yield self._headline(one.about, key)
+        yield self._headline(one, key)
         for right in one.before:
             if right not in one.after:
                 yield self._say("before", right=self._right(right))
@@ -160,7 +163,7 @@ class _Told:
         yield from map(self._act, one.acts)
 
     def effect(self, one: EffectChange) -> Iterator[str]:
-        yield self._headline(one.about, one.change)
+        yield self._headline(one, one.change)
         for turn in one.turns:
             yield self._turn(turn)
             if turn.act is not None:
@@ -170,7 +173,7 @@ class _Told:
         before = self._say("nothing") if one.before is None else _status(self._language, one.before)
         after = self._say("nothing") if one.after is None else _status(self._language, one.after)
         key = "case_same" if one.before == one.after else "case"
-        yield self._say(key, **self._about(one.about), before=before, after=after)
+        yield self._say(key, **self._about(one), before=before, after=after)
         yield from map(self._act, one.acts)
 
     def side_by_side(self, one: PermissionChange, at: tuple[datetime, datetime]) -> list[Row]:
@@ -188,15 +191,18 @@ class _Told:
         template = TEXTS.texts()["diff"][key][self._language]
         return fill(template, lambda name: params.get(name, ""))
 
-    def _about(self, about: About) -> dict[str, str]:
+    def _about(self, one: Difference) -> dict[str, str]:
+        about = one.about
+        policies = (ref for right in _rights(one) if (ref := _policy(right)) is not None)
+        policy = next(policies, None) or self._book.pinned(about.grant)
         return {
             "grant": self._book.record("grant", about.grant),
-            "kind": about.kind,
+            "kind": self._book.kind(policy, about.kind),
             "grantee": self._book.party(about.grantee),
         }
 
-    def _headline(self, about: About, key: str) -> str:
-        return self._say("headline", **self._about(about), change=self._say(key))
+    def _headline(self, one: Difference, key: str) -> str:
+        return self._say("headline", **self._about(one), change=self._say(key))
 
     def _right(self, right: Right) -> str:
         policy = _policy(right)
@@ -255,7 +261,9 @@ class _Told:
             self._say("actions"): book.listed(book.action(policy, one) for one in right.actions),
         }
         for dimension, patterns in right.scope.items():
-            found[dimension] = book.listed(book.point(dimension, one) for one in patterns)
+            name = book.dimension(dimension)
+            name = f"{name} ({dimension})" if name in found else name
+            found[name] = book.listed(book.point(dimension, one) for one in patterns)
         found[self._say("from")] = book.instant(right.valid_from)
         found[self._say("until")] = "" if right.valid_to is None else book.instant(right.valid_to)
         found[self._say("grantee")] = book.party(about.grantee)

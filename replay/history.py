@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
-from domain import catalogue
+from domain import catalogue, values
 from domain.codec import Undecodable, UnknownEvent
 from domain.errors import Impossible
 from domain.events import stream_kind
@@ -136,14 +136,23 @@ class Called:
                     self._staff[state.state.person] = state.state.number
         return self._staff
 
-    def _point(self, dimension: str, path: str) -> Mapping[str, str] | None:
+    def dimension(self, dimension: str) -> values.Names | None:
+        """Return what a dimension is called, None where there is none."""
+        state = self._known_catalogue()
+        known = None if state is None else state.dimensions.get(dimension)
+        return None if known is None else known.names
+
+    def _known_catalogue(self) -> catalogue.Catalogue | None:
         if self._catalogue is None:
             states = [
                 _folded(events)
                 for _, events in streams(self._source.by_stream(self._last, {"catalogue"}))
             ]
             self._catalogue = (states[0].state if states and states[0] is not None else None,)
-        known = self._catalogue[0]
+        return self._catalogue[0]
+
+    def _point(self, dimension: str, path: str) -> Mapping[str, str] | None:
+        known = self._known_catalogue()
         point = None if known is None else catalogue.find(known, dimension, path)
         return None if point is None else {"zh": point.names.zh, "en": point.names.en}
 

@@ -24,14 +24,13 @@ def form(visit: Visit, shown: Shown, asked: Mapping[str, str]) -> dict[str, Any]
         return None
     policy = shown.state["policy"]
     ref = PolicyRef(policy["policy"], policy["version"])
-    word = visit.words.word
     return {
         "actions": [(one, shown.names.action(ref, one)) for one in shown.terms["actions"]],
         "action": asked.get("action", ""),
         "places": [
             {
                 "name": f"{PLACE}{dimension}",
-                "label": word("dimension", dimension),
+                "label": shown.names.dimension(dimension),
                 "value": asked.get(f"{PLACE}{dimension}", _suggested(patterns)),
             }
             for dimension, patterns in shown.terms["scope"].items()
@@ -92,9 +91,9 @@ async def _told(visit: Visit, explanation: Mapping[str, Any]) -> str:
     dimension, path = explanation.get("dimension"), explanation.get("path")
     if dimension is None:
         return explanation["detail"]
-    called = {"dimension": visit.words.word("dimension", dimension)}
+    names = await visit.work(book, visit, (), () if path is None else ((dimension, path),))
+    called = {"dimension": await visit.work(names.dimension, dimension)}
     if path is not None:
-        names = await visit.work(book, visit, (), ((dimension, path),))
         name = names.point(dimension, path)
         called["path"] = path if name == path else f"{name} {path}"
     return text(explanation["code"], visit.language, {**explanation, **called})

@@ -149,7 +149,7 @@ def _found(visit: Visit, question: Question, asked: Mapping[str, str]) -> dict[s
     known, at = found.asked.known, found.asked.at
     return {
         "sides": [_side(*side) for side in zip(known, at, found.recorded, strict=True)],
-        "items": [_item(visit, telling, one, found) for one in seen(visit, found.differences)],
+        "items": [_item(telling, one, found) for one in seen(visit, found.differences)],
         "looked_at": found.looked_at,
         "left": found.left,
         "unreadable": found.unreadable,
@@ -170,13 +170,14 @@ def _more(asked: Mapping[str, str], found: Found) -> str | None:
     return f"/changes?{urlencode(kept | {'behind': found.behind})}"
 
 
-def _item(visit: Visit, telling: Telling, one: Difference, found: Found) -> dict[str, Any]:
+def _item(telling: Telling, one: Difference, found: Found) -> dict[str, Any]:
     head, *rest = telling.words(one)
     sides: list[dict[str, Any]] = []
     if found.asked.grant is not None and isinstance(one, PermissionChange):
-        for row in telling.side_by_side(one, found.asked.at):
-            field = visit.words.word("dimension", row.field)
-            sides.append({**row._asdict(), "field": field, "same": row.before == row.after})
+        sides = [
+            {**row._asdict(), "same": row.before == row.after}
+            for row in telling.side_by_side(one, found.asked.at)
+        ]
     return {
         "head": head,
         "link": f"/grants/{one.about.grant}",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from api.screens.clock import local
 from api.screens.visits import Visit
+from api.screens.words import Words
 from api.texts import Language
 from projections import history_names
 from projections.history_lines_names import Book
@@ -20,9 +21,16 @@ _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 class LocalBook(Book):
     """Names in one language, instants in one zone."""
 
-    def __init__(self, language: Language, known: Known, policy: Any, zone: tzinfo) -> None:
-        super().__init__(language, known, policy)
+    def __init__(
+        self, language: Language, known: Known, policy: Any, dimension: Any, zone: tzinfo
+    ) -> None:
+        super().__init__(language, known, policy, dimension)
         self._zone = zone
+
+    def dimension(self, dimension: str) -> str:
+        """Return what the tenant calls a dimension, else what the screens do."""
+        found = super().dimension(dimension)
+        return Words(self.language).word("dimension", dimension) if found == dimension else found
 
     def instant(self, at: datetime) -> str:
         """Return an instant in the zone, a day where it is its beginning."""
@@ -39,7 +47,12 @@ def book(visit: Visit, ids: Iterable[str], points: Iterable[tuple[str, str]] = (
     def policy(stream: str) -> Any:
         return ledgers.load(visit.tenant, "policy", stream).state
 
-    return LocalBook(visit.language, known, policy, visit.zone)
+    def dimension(code: str) -> Any:
+        state = ledgers.load(visit.tenant, "catalogue", visit.tenant).state
+        found = None if state is None else state.dimensions.get(code)
+        return None if found is None else found.names
+
+    return LocalBook(visit.language, known, policy, dimension, visit.zone)
 
 
 def ids_of(refs: Iterable[str | None]) -> set[str]:

@@ -87,9 +87,9 @@ async def show(
         "grant": found,
         "grantee": names.party(found["grantee"]),
         "kind": names.version(PolicyRef(found["policy"], found["policy_version"])),
-        "terms": _terms(visit, names, found, found),
+        "terms": await visit.work(_terms, names, found, found),
         "cases": [
-            one | {"shown": _terms(visit, names, found, one) if "scope" in one else None}
+            one | {"shown": await visit.work(_terms, names, found, one) if "scope" in one else None}
             for one in found["cases"]
         ],
         "forms": await offered(visit, subject, table, tried),
@@ -102,9 +102,8 @@ async def show(
     return draw(visit, "own_grant.html", values, status=status)
 
 
-def _terms(
-    visit: Visit, names: LocalBook, grant: Mapping[str, Any], terms: Mapping[str, Any]
-) -> dict[str, Any]:
+def _terms(names: LocalBook, grant: Mapping[str, Any], terms: Mapping[str, Any]) -> dict[str, Any]:
+    """Return terms as their grantee sees them. Blocks."""
     ref = PolicyRef(grant["policy"], grant["policy_version"])
     term: Mapping[str, Any] = terms.get("term", {})
     return {
@@ -115,7 +114,7 @@ def _terms(
         "actions": [names.action(ref, one) for one in terms["actions"]],
         "scope": [
             {
-                "dimension": visit.words.word("dimension", dimension),
+                "dimension": names.dimension(dimension),
                 "points": [(names.point(dimension, one), one) for one in patterns],
             }
             for dimension, patterns in terms["scope"].items()

@@ -68,7 +68,7 @@ class TermsShown:
             "actions": [self._names.action(ref, one) for one in terms["actions"]],
             "scope": [
                 {
-                    "dimension": self._words.word("dimension", dimension),
+                    "dimension": self._names.dimension(dimension),
                     "points": [(self._names.point(dimension, one), one) for one in patterns],
                 }
                 for dimension, patterns in terms["scope"].items()

@@ -77,6 +77,10 @@ def test_queries_of_compliance_tell_by_their_code_whether_they_found_something(
     ending = here.say("compliance", "ending", "--days", "300", "--json")
     assert ending.code == 0
     assert grants["active"] in [one["number"] for one in ending.json()["items"]]
+    table = here.say("compliance", "ending", "--days", "300", "--lang", "zh").out
+    assert re.search(rf"^{grants['active']} +经销授权 ", table, re.MULTILINE), table
+    counted = here.say("compliance", "approvers", "--lang", "en").out
+    assert re.search(r" Dealership \d+ ", counted), counted
     past = here.say("compliance", "open", "--days", "0", "--instant", "2020-01-01T00:00:00Z")
     assert past.code == 0
     assert here.say("compliance", "open", "--instant", "yesterday").code == 2

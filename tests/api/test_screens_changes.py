@@ -56,6 +56,24 @@ def test_a_grant_that_came_into_force_is_told_with_its_terms_side_by_side(trade:
         assert f"/grants/{grant}" in page.links
 
 
+def test_kinds_and_dimensions_are_called_what_the_tenant_calls_them(house: House) -> None:
+    trade = Trade(house)
+    trade.catalogue({"territory": {"en": "Sales area", "zh": "销售区域"}})
+    trade.policy(names={"en": "Tea dealership", "zh": "茶叶经销"})
+    before = head(trade)
+    grant = trade.active(trade.customer("CH-20"))["id"]
+    for language, kind, area in (
+        ("en", "(Tea dealership)", "Sales area"),
+        ("zh", "（茶叶经销）", "销售区域"),
+    ):
+        person = Person(house, language).sign_in(reader(trade))
+        page = opened(person, f"/changes?grant={grant}&from={before}")
+        assert kind in page.said
+        assert area in page.said
+        assert "dealership)" not in page.said.replace("(Tea dealership)", "")
+        assert area in opened(person, f"/grants/{grant}").said
+
+
 def test_the_same_moments_have_no_difference(trade: Trade) -> None:
     grant = trade.active(trade.customer("CH-2"))["id"]
     person = Person(trade.house).sign_in(reader(trade))

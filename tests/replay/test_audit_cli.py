@@ -199,6 +199,25 @@ def test_rows_are_shown_as_a_table_in_both_languages(audit: Audit) -> None:
         assert "位置" in err
 
 
+def test_parties_and_kinds_stand_in_a_table_by_their_names(audit: Audit) -> None:
+    [grant] = audit.document("as-of", "--limit", "1")["items"]
+    [number] = [
+        one["number"]
+        for one in audit.document("as-of", "--model", "customers", "--limit", "0")["items"]
+        if f"customer:{one['customer_id']}" == grant["grantee"]
+    ]
+    for model, names in (
+        ("grants", (f"客户 {number}", "经销授权")),
+        ("permissions", (f"客户 {number}",)),
+    ):
+        code, out, err = audit.database(
+            "as-of", "--model", model, "--grant", grant["number"], "--lang", "zh"
+        )
+        assert code == 0, err
+        assert grant["grantee"] not in out
+        assert all(one in out for one in names), out
+
+
 # --- history --------------------------------------------------------------------------------------
 
 

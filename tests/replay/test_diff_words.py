@@ -73,13 +73,13 @@ ACT_ZH = (
 def test_a_permission_that_ended_is_told_with_who_for_whom_and_why(story: Story) -> None:
     (one,) = story.by_known(*revoke(story))
     assert Teller(story, "en", len(story.stored)).words(one) == [
-        "grant G1 (dealership) for customer C1: in force no longer",
+        "grant G1 (name) for customer C1: in force no longer",
         "  before: sell in name, CN/33, 2026-01-11 until 2028-09-27 (terms 1)",
         "  after:  sell in name, CN/33, 2026-01-11 until 2027-01-04 (terms 1)",
         f"    13  {ACT_EN}",
     ]
     assert Teller(story, "zh", len(story.stored)).words(one) == [
-        "授权 G1（dealership），被授权方客户 C1：不再有效",
+        "授权 G1（名），被授权方客户 C1：不再有效",
         "  此前：sell（名、CN/33），2026-01-11 至 2028-09-27（条款 1）",
         "  此后：sell（名、CN/33），2026-01-11 至 2027-01-04（条款 1）",
         f"    13  {ACT_ZH}",
@@ -161,7 +161,7 @@ def test_the_terms_of_one_grant_stand_side_by_side(story: Story) -> None:
             "2026-01-11 until 2027-08-24; 2027-08-24 until 2028-09-27"),
         Row("terms", "1", "2"),
         Row("actions", "sell", "sell"),
-        Row("territory", "name, CN/33", "CN/33"),
+        Row("name", "name, CN/33", "CN/33"),
         Row("from", "2026-01-11", "2027-08-24"),
         Row("until", "2028-09-27", "2028-09-27"),
         Row("grantee", "customer C1", "customer C1"),

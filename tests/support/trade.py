@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tests.support.doors import Firm, House
@@ -42,15 +43,16 @@ class Trade(Firm):
         self.appoint("second", "approver")
         self.checker = self.service("shop", "evaluate")
 
-    def catalogue(self) -> None:
-        """Two dimensions and a few points."""
+    def catalogue(self, called: Mapping[str, dict[str, str]] | None = None) -> None:
+        """Two dimensions and a few points; `called`: other names of a dimension."""
         for dimension, paths in (
             ("territory", ("CN", "CN/31", "CN/31/0115", "CN/32")),
             ("product", ("tea", "tea/green")),
         ):
             names = {"zh": dimension, "en": dimension}
             body = {"dimension": dimension, "names": names}
-            self["admin"].done("/v1/catalogue/dimensions", body)
+            declared = body | {"names": (called or {}).get(dimension, names)}
+            self["admin"].done("/v1/catalogue/dimensions", declared)
             for path in paths:
                 self["admin"].done("/v1/catalogue/points", body | {"path": path})
 
