@@ -133,7 +133,8 @@ class Runner:
                 row_factory=tuple_row,
                 prepare_threshold=0,
                 connect_timeout=CONNECT_TIMEOUT_S,
-                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+                # A plan is kept as it was made while the tables were small.
+                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c enable_seqscan=off",
             )
         return self._conn
 

@@ -118,7 +118,7 @@ def _apply_series(
     if not streams:
         return
     of = sql.Identifier(held.projection)
-    conn.execute(_CLEAR.format(of), (UUID(tenant), held.generation, list(map(UUID, streams))))
+    conn.execute(_CLEAR.format(of), (list(map(UUID, streams)), UUID(tenant), held.generation))
     rows = [{"stream_id": stream, **row} for stream, own in streams.items() for row in own]
     if rows:
         parameters = (UUID(tenant), held.generation, _document(rows))
@@ -194,7 +194,14 @@ def _type(name: str) -> sql.SQL:
 
 _UPSERTS: Mapping[str, sql.Composed] = {model.name: _upsert(model) for model in STREAM_MODELS}
 _INSERTS: Mapping[str, sql.Composed] = {model.name: _insert(model) for model in SERIES_MODELS}
-_CLEAR = sql.SQL("DELETE FROM {} WHERE tenant_id = %s AND generation = %s AND stream_id = ANY (%s)")
+# Bounds and no equality, and an order: that of one index alone. Else a plan made while the table
+# was small would be kept, along an index that has to be read as a whole.
+_CLEAR = sql.SQL(
+    "DELETE FROM {0} d USING unnest(%s::uuid[]) AS u(id) CROSS JOIN LATERAL ("
+    "SELECT x.ctid AS place FROM {0} x WHERE x.tenant_id = %s AND x.generation = %s"
+    " AND x.stream_id >= u.id AND x.stream_id <= u.id ORDER BY x.stream_id, x.item OFFSET 0) f"
+    " WHERE d.ctid = f.place"
+)
 
 _HANDS = sql.SQL(
     "INSERT INTO hands (tenant_id, generation, grant_id, case_id, position, person, number, act,"

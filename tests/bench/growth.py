@@ -50,7 +50,7 @@ Costs = dict[str, Cost]
 def counted(made: Database, sizes: tuple[int, ...], grants: int, times: int) -> list[Costs]:
     """Return what every question cost, at one length of the log after another."""
     world = World(made, pool_size=1, writers=1)
-    log = Log(made, world.tenant, village(world, grants, max(16, grants * 2 // 3)))
+    log = Log(made, world.tenant, village(world, grants, max(16, grants * 3 // 5)))
     found: list[Costs] = []
     with (
         owner(made) as observer,
@@ -71,7 +71,7 @@ def counted(made: Database, sizes: tuple[int, ...], grants: int, times: int) -> 
 def run(plan: Plan) -> Result:
     """Measure at every size; `value` is the worst ratio of buffers of what should not grow."""
     sizes = SIZES[plan]
-    grants, times = (6, 2) if plan == TINY else (100, 20)
+    grants, times = {TINY: (10, 2), QUICK: (100, 10)}.get(plan, (100, 20))
     with database() as made:
         found = counted(made, sizes, grants, times)
     against: list[Against] = []

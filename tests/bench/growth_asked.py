@@ -73,7 +73,7 @@ class Asking:
 
     def _checks(self) -> dict[str, Ask]:
         village = self._log.village
-        one, large = self._of(village.customers, 5), self._of((village.large,), 6)
+        one, large = self._of(village.customers, 5), self._of(village.large, 6)
         old = self._log.copied[0].base + self._log.copied[0].events
         first = self._of(village.customers, 7, first=True)
         return {
@@ -84,7 +84,7 @@ class Asking:
 
     def _lists(self) -> dict[str, Ask]:
         village, tenant, conn = self._log.village, self._tenant, self._conn
-        some, large = self._of(village.active, 8), self._of((village.large,), 9)
+        some, large = self._of(village.active, 8), self._of(village.large, 9)
 
         def grants(**more: Any) -> Ask:
             return lambda: _full(queries.grants(conn, tenant, limit=100, **more))
@@ -119,7 +119,7 @@ class Asking:
 
     def _history(self) -> dict[str, Ask]:
         village = self._log.village
-        some, large = self._of(village.active, 10), self._of((village.large,), 11)
+        some, large = self._of(village.active, 10), self._of(village.large, 11)
         searches: dict[str, Ask] = {
             name: lambda text=text: self._search(text) for name, text in SEARCHES.items()
         }

@@ -23,6 +23,9 @@ from tests.bench.logs import Copied, lengthen, owner
 from tests.support.ledger import new_id
 from tests.support.world import World, hashed
 
+LARGE: Final = 2
+"""Customers with many grants."""
+
 HELD: Final = 3
 """How often a grant that was held was suspended and, but for the last time, resumed."""
 
@@ -47,10 +50,10 @@ TRUNCATE: Final = sql.SQL("TRUNCATE {}").format(
 
 class Village(NamedTuple):
     """Streams of the original by what became of them; `customers` has those with one grant in
-    force, `large` the one with many.
+    force, `large` those with many.
     """
 
-    large: str
+    large: tuple[str, ...]
     customers: tuple[str, ...]
     active: tuple[str, ...]
     suspended: tuple[str, ...]
@@ -115,26 +118,28 @@ def _tidy(conn: psycopg.Connection[Any]) -> None:
 
 
 def village(world: World, grants: int, customers: int) -> Village:
-    """Make a customer with so many grants, and so many others with one: half of those in force, the
-    others suspended, waiting for an approval, or for a check.
+    """Make two customers with so many grants, and so many customers with one. Of each ten grants of
+    the two, four wait for a check and one for an approval, of the others one in eight each; one in
+    ten or eight is suspended, the rest in force.
     """
-    large, *others = _registered(world, 1 + customers)
-    whose = [large] * grants + others
+    found = _registered(world, LARGE + customers)
+    large, others = found[:LARGE], found[LARGE:]
+    whose = [one for one in large for _ in range(grants)] + others
     asked = [
         world.request_command(
             who,
             # Those of one customer end last: pages by end show customers of all kinds first.
-            days=100 + 7 * number + (1_000 if who == large else 0),
+            days=100 + 5 * number if who in others else 2_000 + number,
             actions=("sell",) if number % 3 else ("sell", "display"),
         )
-        for number, who in enumerate(whose)
+        for number, who in enumerate(whose, -LARGE * grants)
     ]
     _all(world, [("requester", one) for one in asked])
-    mine = asked[grants:]
-    submitted = mine[3::8]
+    many, single = asked[: LARGE * grants], asked[LARGE * grants :]
+    submitted = [*single[3::8], *(one for n in range(4) for one in many[n::10])]
     checked = [one for one in asked if one not in submitted]
     _all(world, [("verifier", _check(one)) for one in checked])
-    pending = [*mine[5::8], *asked[: grants // 10]]
+    pending = [*single[5::8], *many[4::10]]
     approved = [one for one in checked if one not in pending]
     _all(
         world,
@@ -143,17 +148,17 @@ def village(world: World, grants: int, customers: int) -> Village:
             for number, one in enumerate(approved)
         ],
     )
-    suspended = [one for one in approved if one in mine[7::8] or one in asked[1:grants:10]]
+    suspended = [*single[7::8], *many[5::10]]
     _hold(world, suspended)
     active = [one for one in approved if one not in suspended]
     return Village(
-        large,
-        tuple(one.grantee.partition(":")[2] for one in active if one in mine),
+        tuple(large),
+        tuple(one.grantee.partition(":")[2] for one in active if one in single),
         _ids(active),
         _ids(suspended),
         _ids(pending),
         _ids(submitted),
-        (large, *others, *_ids(asked)),
+        (*found, *_ids(asked)),
     )
 
 
