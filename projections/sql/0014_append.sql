@@ -240,7 +240,7 @@ DECLARE
     v_plain boolean;
     v_apart boolean;
     k_place integer[]; k_first bigint[]; k_count integer[]; k_outcome bytea[]; k_print bytea[];
-    d_first integer[];
+    d_before integer[];
     l_owner uuid[]; l_before integer[];
     ok boolean[];
     pos bigint[];
@@ -295,8 +295,8 @@ BEGIN
             ORDER BY k.key LIMIT 1) c;
     v_twice := (SELECT count(key) <> count(DISTINCT key) FROM unnest(c_key) AS t(key));
     IF v_twice THEN
-        SELECT array_agg(u.first_place ORDER BY u.place) INTO d_first
-            FROM (SELECT place, min(place) OVER (PARTITION BY caller, key, key IS NULL) AS first_place
+        SELECT array_agg(u.before ORDER BY u.place) INTO d_before
+            FROM (SELECT place, lag(place) OVER (PARTITION BY caller, key ORDER BY place) AS before
                   FROM unnest(c_caller, c_key) WITH ORDINALITY AS t(caller, key, place)) u;
     END IF;
     IF cardinality(l_kind) > 0 THEN
@@ -368,9 +368,12 @@ BEGIN
                 END IF;
             END IF;
             IF v_twice AND v_state = 'o' AND c_key[i] IS NOT NULL THEN
-                j := d_first[i];
-                IF j < i AND ok[j] AND c_keep[j] THEN
-                    -- The same key twice in one batch: the first one's outcome stands for both.
+                j := d_before[i];
+                WHILE j IS NOT NULL AND NOT (ok[j] AND c_keep[j]) LOOP
+                    j := d_before[j];
+                END LOOP;
+                IF j IS NOT NULL THEN
+                    -- The same key twice in one batch: the outcome of the one that was written stands for both.
                     v_state := CASE WHEN c_fingerprint[j] = c_fingerprint[i] THEN 'k' ELSE 'f' END;
                     o_first[i] := o_first[j];
                     o_count[i] := o_count[j];
