@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import structlog
 import uvicorn
 
-from api import app, logs
+from api import app, garbage, logs
 from api.settings import IncompleteSettings, Settings
 from api.timekeeper import Timekeeper
 from api.wiring import Addresses, Services
@@ -118,6 +118,7 @@ class Process:
                 timekeeper.start()
                 stack.callback(timekeeper.stop)
             stack.enter_context(self._signals())
+            garbage.collect_seldom()
             if listening is None:
                 ready(None)
                 while not self._ending:

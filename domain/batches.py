@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from domain import wire
+from domain.codec import encode
 from domain.events.common import Event
+from domain.wire import Sent, uuid_bytes
 
 
 class StoredRow(NamedTuple):
@@ -65,10 +68,10 @@ class Batch:
     says."""
 
     def __init__(self) -> None:
-        self.folds: str | None = None
+        self.folds: bytes | None = None
         self.latest: datetime | None = None
         self.earliest: datetime | None = None
-        self.command_ids: list[UUID] = []
+        self.command_ids: list[bytes] = []
         self.callers: list[str] = []
         self.keys: list[str | None] = []
         self.fingerprints: list[bytes] = []
@@ -78,38 +81,48 @@ class Batch:
         self.reads_end: list[int] = []
         self.claims_end: list[int] = []
         self.events_end: list[int] = []
-        self.streams: list[UUID] = []
+        self.streams: list[bytes] = []
         self.places: dict[str, int] = {}
         self.read_streams: list[int] = []
         self.read_versions: list[int] = []
         self.read_by: list[int] = []
         self.claim_kinds: list[str] = []
         self.claim_hashes: list[bytes] = []
-        self.claim_streams: list[UUID] = []
+        self.claim_streams: list[bytes] = []
         self.event_commands: list[int] = []
         self.event_streams: list[int] = []
         self.event_versions: list[int] = []
+        self.types: list[str] = []
+        self.data: list[bytes] = []
         self.actors: list[str] = []
         self.on_behalf_of: list[str | None] = []
-        self.rows: str | None = None
+        self.rows: list[bytes] = []
         self.touched: list[str] = []
         self.touched_by: list[int] = []
-        self.answer: Answer | None = None
 
     def place(self, stream_id: str) -> int:
         """Return the stream's place from 1, given to it at its first mention."""
         place = self.places.get(stream_id)
         if place is None:
-            self.streams.append(UUID(stream_id))
+            self.streams.append(uuid_bytes(stream_id))
             place = self.places[stream_id] = len(self.streams)
         return place
 
-    def lay(self, number: int, stream_id: str, version: int, event: Event) -> UUID:
-        """Add an event of command `number`; return its stream's id."""
-        place = self.place(stream_id)
+    def read(self, stream_id: str, version: int, by: int) -> None:
+        """Add a read of the next command: the version it saw, and the command of this batch that
+        made it, 0 for the log."""
+        place = self.places.get(stream_id)
+        self.read_streams.append(self.place(stream_id) if place is None else place)
+        self.read_versions.append(version)
+        self.read_by.append(by)
+
+    def lay(self, number: int, stream_id: str, version: int, event: Event) -> None:
+        """Add an event of command `number`."""
         self.event_commands.append(number)
-        self.event_streams.append(place)
+        self.event_streams.append(self.place(stream_id))
         self.event_versions.append(version)
+        self.types.append(event.name)
+        self.data.append(encode(event))
         self.actors.append(event.by.ref)
         behalf = event.on_behalf_of
         self.on_behalf_of.append(None if behalf is None else behalf.ref)
@@ -118,4 +131,59 @@ class Batch:
                 self.latest = event.at
             if self.earliest is None or event.at < self.earliest:
                 self.earliest = event.at
-        return self.streams[place - 1]
+
+    def answered(self, row: tuple[Any, ...]) -> Answer:
+        """Return the answer that `append` gave as a row.
+
+        Where every command was written it leaves the lists out: they lie one behind the other.
+        """
+        status, first, *rest = row
+        if first is not None:
+            return Answer(*row)
+        position, ends = row[5], self.events_end
+        starts = [0, *ends[:-1]]
+        before = position - (ends[-1] if ends else 0)
+        return Answer(
+            status,
+            [before + start + 1 for start in starts],
+            [end - start for start, end in zip(starts, ends, strict=True)],
+            [0] * len(ends),
+            [None] * len(ends),
+            *rest[3:],
+        )
+
+    def sent(self, tenant: bytes) -> tuple[Sent, ...]:
+        """Return the arguments of `append` in its order, as they go over the wire."""
+        return (
+            wire.uuid(tenant),
+            wire.json(self.folds),
+            wire.instant(self.latest),
+            wire.instant(self.earliest),
+            wire.uuids(self.command_ids),
+            wire.words(self.callers),
+            wire.texts(self.keys),
+            wire.byteas(self.fingerprints),
+            wire.byteas(self.outcomes),
+            wire.booleans(self.keep),
+            wire.longs(self.causations),
+            wire.integers(self.reads_end),
+            wire.integers(self.claims_end),
+            wire.integers(self.events_end),
+            wire.uuids(self.streams),
+            wire.integers(self.read_streams),
+            wire.integers(self.read_versions),
+            wire.integers(self.read_by),
+            wire.words(self.claim_kinds),
+            wire.byteas(self.claim_hashes),
+            wire.uuids(self.claim_streams),
+            wire.integers(self.event_commands),
+            wire.integers(self.event_streams),
+            wire.integers(self.event_versions),
+            wire.words(self.types),
+            wire.words(self.actors),
+            wire.words(self.on_behalf_of),
+            wire.byteas(self.data),
+            wire.json(b"[" + b",".join(self.rows) + b"]" if self.rows else None),
+            wire.texts(self.touched),
+            wire.integers(self.touched_by),
+        )

@@ -4,26 +4,21 @@ commit."""
 from __future__ import annotations
 
 import logging
+import select
 import time
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
-from uuid import UUID
+from collections.abc import Generator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 from eventsourcing.persistence import PersistenceError
 
 from domain.batches import Answer, Batch
 from domain.codec import UnknownEvent
-from domain.errors import Impossible, Refused
-from domain.hosting import Envelope
-from domain.ledger import (
-    MEMORY_BOUND_S,
-    NOTHING,
-    Kept,
-    Outcome,
-    Recorded,
-    Submission,
-)
+from domain.errors import Refused
+from domain.landing import Landing
+from domain.laying import Laid, lay
+from domain.ledger import NOTHING, Submission
 from domain.pending import Pending
 from domain.recorder import refusal_of
 from domain.view import Circumstances, Loaded, View
@@ -31,72 +26,78 @@ from domain.view import Circumstances, Loaded, View
 if TYPE_CHECKING:
     from domain.ledger import Ledger, Ledgers
 
-MAX_ATTEMPTS = 6
-"""A command is decided again at most five times when someone else was first, then refused."""
-
 DEADLINE_S = 20.0
 """How long a command is tried while the database is out of reach or its answer was lost."""
 
 RETRY_PAUSE_S = 0.1
 """Between two tries at a database that did not answer."""
 
+MAX_WAIT_S = 1.0
+"""A batch decided so long ago, for the one before was held up, is decided again before it is sent:
+`append` would find its instants too old."""
+
 log = logging.getLogger("counterseal.ledger")
-_kept_encoder = msgspec.json.Encoder()
-_kept_decoder = msgspec.json.Decoder(Kept)
-_rows_encoder = msgspec.json.Encoder()
+_folds_encoder = msgspec.json.Encoder()
 
 
 class Flight:
-    """One batch on its way: decided command by command on what the earlier ones leave, then written
-    at once."""
+    """One batch: decided command by command on what the earlier ones leave, those of the batch
+    under way included, then written at once.
 
-    def __init__(self, ledgers: Ledgers, tenant: str, batch: list[Pending]) -> None:
+    What is decided on a batch under way is sent only after that one's answer, and only if every
+    command it relies on was written (`stands`); else it is decided again. So no answer, refusals
+    included, rests on anything that was not committed before it was compared under the lock.
+    """
+
+    def __init__(self, ledgers: Ledgers, tenant: str, before: Flight | None = None) -> None:
         self._ledgers = ledgers
         self._ledger: Ledger = ledgers.ledger(tenant)
         self._tenant = tenant
-        self._all = batch
-        self._overlay: dict[str, tuple[str, Loaded, int]] = {}
+        self._all: list[Pending] = []
+        self._overlay: dict[str, Laid] = {} if before is None else before.leaves()
+        self._relied: set[int] = set()
         self._decided: list[Pending] = []
+        self._put_aside: list[Pending] = []
         self._looked_up: set[str] = set()
+        self._batch = Batch()
+        self._since = 0.0
+        self._sending: Generator[tuple[int, int], None, Answer] | None = None
+        self._answer: Answer | None = None
+        self._answered_at = 0.0
+        self._fault: Exception | None = None
+        self.socket = (0, 0)
+        """The socket and the poll mask it waits for."""
 
-    def fly(self) -> list[Pending]:
-        """Decide, write, answer; return the commands to be decided again."""
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def leaves(self) -> dict[str, Laid]:
+        """Return the streams as this batch leaves them, for the next to be decided on."""
+        return {
+            stream_id: Laid(laid.kind, laid.loaded, 0, laid.number)
+            for stream_id, laid in self._overlay.items()
+            if laid.number
+        }
+
+    # --- decide -----------------------------------------------------------------------------------
+
+    def prepare(self, coming: Sequence[Pending]) -> None:
+        """Load what these commands will surely look at and is not remembered, or is known to be
+        old. What goes wrong shows when they are decided, or when the batch lands."""
         try:
-            self._prepare()
-            for pending in self._all:
-                self._decide(pending)
-            if not self._decided:
-                return []
-            batch, envelopes = self._batch()
-            answer = self._write(batch, envelopes)
-        except Refused as refusal:
-            for pending in self._all:
-                pending.refuse(refusal)
-            return []
-        except PersistenceError as fault:
-            return self._unreachable(fault)
-        except Exception:
-            # A value that cannot even be sent: nothing has been. Alone it fails alone.
-            if len(self._all) == 1:
-                raise
-            log.exception("a batch could not be sent; each command alone")
-            return self._each_alone()
-        if answer.skewed:
-            return self._skewed(answer.clock)
-        self._ledger.saw(answer.position, answer.recorded_at)
-        return self._settle(answer)
-
-    def _prepare(self) -> None:
-        """Load what the commands will surely look at and is not remembered, or is known to be
-        old."""
-        if self._ledger.clock is None:
-            self._ledgers.tail(self._tenant, 2**62)
+            if self._ledger.clock is None:
+                self._ledgers.tail(self._tenant, 2**62)
+        except (Refused, PersistenceError) as fault:
+            self._fault = fault
+            return
         wanted: set[str] = set()
-        for pending in self._all:
+        for pending in coming:
             wanted |= pending.stale
-            for kind, stream_id in pending.submission.command.hints():
-                if self._ledger.recall(kind, stream_id) is None:
+            for _, stream_id in pending.submission.command.hints():
+                if stream_id not in self._overlay and not self._ledger.knows(stream_id):
                     wanted.add(stream_id)
+        if not wanted:
+            return
         try:
             self._ledger.refresh(wanted)
             self._looked_up |= wanted
@@ -104,21 +105,43 @@ class Flight:
             # One stream cannot be folded: only the commands that look at it are refused, when they
             # do.
             log.warning("a stream could not be folded while loading ahead")
+        except PersistenceError as fault:
+            self._fault = fault
+        except Exception:  # such as an id that is none: the commands that look at it fail alone
+            log.exception("loading ahead failed")
+
+    def board(self, pending: Pending) -> None:
+        """Decide one command more on what the earlier ones leave."""
+        self._all.append(pending)
+        if self._fault is not None:
+            return
+        if not self._since:
+            self._since = time.monotonic()
+        try:
+            self._decide(pending)
+        except PersistenceError as fault:
+            self._fault = fault
+        except Exception as fault:
+            log.exception("a batch could not be laid out")
+            self._fault = fault
 
     def _load(self, kind: str, stream_id: str) -> Loaded:
         laid = self._overlay.get(stream_id)
         if laid is not None:
-            return laid[1] if laid[0] == kind else Loaded(laid[1].version, None)
+            return laid.loaded if laid.kind == kind else Loaded(laid.loaded.version, None)
         found = self._ledger.recall(kind, stream_id)
         if found is None and stream_id not in self._looked_up:
             self._ledger.refresh([stream_id])
             self._looked_up.add(stream_id)
             found = self._ledger.recall(kind, stream_id)
-        return NOTHING if found is None else found
+        if found is None or found.state is None:
+            return NOTHING if found is None else found
+        self._overlay[stream_id] = Laid(kind, found, 0, 0)
+        return found
 
     def _decide(self, pending: Pending) -> None:
         given = pending.submission
-        pending.refusal = pending.inline = None
+        pending.refusal = pending.inline = pending.view = None
         try:
             view = View(
                 self._load,
@@ -142,36 +165,34 @@ class Flight:
                 self._require_unclaimed(view)
             elif self._ledgers.inline is not None:
                 pending.inline = self._ledgers.inline.rows(view.events)
-        except UnknownEvent as fault:
-            pending.refuse(Refused("ledger.other_release", event=fault.name))
-            return
         except Refused as refusal:
             # Confirmed under the lock before it is answered: it may rest on a state that has moved.
             pending.refusal = refusal
         except PersistenceError:
             raise
-        except Impossible as fault:
-            log.error("impossible event decided: %s", fault)
-            pending.refuse(fault)
-            return
         except Exception as fault:
+            if self._relies(pending):
+                self._put_aside.append(pending)
+                return
             log.exception("command failed: %s", type(given.command).__name__)
-            pending.refuse(fault)
+            match fault:
+                case UnknownEvent():
+                    pending.refuse(Refused("ledger.other_release", event=fault.name))
+                case _:
+                    pending.refuse(fault)
             return
         if pending.view is None:
             pending.refuse(pending.refusal or Refused("tenant.unknown"))
             return
         self._decided.append(pending)
-        pending.read_by = {
-            stream_id: self._overlay[stream_id][2]
-            for stream_id in pending.view.reads
-            if stream_id in self._overlay
-        }
-        if pending.writes:
-            number = len(self._decided)
-            for new in pending.view.events:
-                laid = (new.kind, Loaded(new.version, new.after), number)
-                self._overlay[new.stream_id] = laid
+        self._relied |= lay(self._batch, pending, len(self._decided), self._overlay)
+
+    def _relies(self, pending: Pending) -> bool:
+        """Tell whether a command looked at anything the batch under way leaves: it may yet fail."""
+        if pending.view is None:
+            return False
+        laid = map(self._overlay.get, pending.view.reads)
+        return any(one is not None and one.before for one in laid)
 
     def _require_unclaimed(self, view: View) -> None:
         """Refuse what the append would find taken: a dry run asks for no claim, it only looks."""
@@ -187,176 +208,102 @@ class Flight:
             raise Refused("clock.not_given")
         return given.at
 
-    def _batch(self) -> tuple[Batch, list[Envelope]]:
-        batch = Batch()
-        envelopes: list[Envelope] = []
-        rows: list[dict[str, Any]] = []
-        if self._ledgers.inline is not None:
-            batch.folds = _rows_encoder.encode(dict(self._ledgers.inline.folds)).decode()
-        for number, pending in enumerate(self._decided, 1):
-            given, view = pending.submission, pending.decided
-            for stream_id, version in view.reads.items():
-                batch.read_streams.append(batch.place(stream_id))
-                batch.read_versions.append(version)
-                batch.read_by.append(pending.read_by.get(stream_id, 0))
-            if pending.writes:
-                batch.claim_kinds += [claim.kind for claim in view.claims]
-                batch.claim_hashes += [claim.keyed_hash for claim in view.claims]
-                batch.claim_streams += [UUID(claim.stream_id) for claim in view.claims]
-                if pending.inline is not None and pending.inline.rows:
-                    offset = len(envelopes)
-                    rows += [row | {"e": row["e"] + offset} for row in pending.inline.rows]
-                    batch.touched += pending.inline.touched
-                    batch.touched_by += [number] * len(pending.inline.touched)
-                envelopes += [
-                    Envelope(
-                        batch.lay(number, new.stream_id, new.version, new.event),
-                        new.version,
-                        new.event,
-                    )
-                    for new in view.events
-                ]
-            batch.command_ids.append(UUID(given.command_id))
-            batch.callers.append(given.caller)
-            batch.keys.append(None if given.dry_run else given.key)
-            batch.fingerprints.append(given.fingerprint)
-            batch.outcomes.append(self._kept(pending))
-            batch.keep.append(pending.writes and given.key is not None)
-            batch.causations.append(given.causation)
-            batch.reads_end.append(len(batch.read_streams))
-            batch.claims_end.append(len(batch.claim_kinds))
-            batch.events_end.append(len(envelopes))
-        batch.rows = _rows_encoder.encode(rows).decode() if rows else None
-        return batch, envelopes
+    # --- send -------------------------------------------------------------------------------------
 
-    def _kept(self, pending: Pending) -> bytes:
-        command, view = pending.submission.command, pending.view
-        if view is None or pending.refusal is not None:
-            return b""
-        version = view.look(command.kind, command.stream_id).version
-        narrowing = pending.inline is not None and pending.inline.narrowing
-        return _kept_encoder.encode(Kept(command.kind, command.stream_id, version, narrowing))
+    def stands(self, before: Flight) -> bool:
+        """Tell whether what was decided on `before`, now answered, may be sent: every command it
+        relies on was written, and it is not too long ago."""
+        answer = before._answer
+        if answer is None or answer.skewed or time.monotonic() - self._since > MAX_WAIT_S:
+            return False
+        return all(answer.status[number - 1] == "o" for number in self._relied)
 
-    def _write(self, batch: Batch, envelopes: list[Envelope]) -> Answer:
-        if envelopes:
-            self._ledger.events.put(envelopes, batch=batch)
-        if batch.answer is not None:
-            return batch.answer
-        # Refusals, no-ops and dry runs: nothing to store, but what they rest on is compared under
-        # the lock.
-        return self._ledger.records.append(batch, [], [])
+    def set_aside(self) -> list[Pending]:
+        """Hand back the commands that could not be decided on what is not committed yet."""
+        aside, self._put_aside = self._put_aside, []
+        self._all = [pending for pending in self._all if pending not in aside]
+        return aside
 
-    def _settle(self, answer: Answer) -> list[Pending]:
-        known_at = time.monotonic()
-        again: list[Pending] = []
-        for place, pending in enumerate(self._decided):
-            status = answer.status[place]
-            if status == "o":
-                self._confirm(pending, answer, place, known_at)
-            elif status == "k":
-                try:
-                    self._repeat(pending, answer, place)
-                except Exception as fault:  # the others of the batch are committed: answer them
-                    log.exception("a first answer could not be read again")
-                    pending.refuse(fault)
-            elif status == "f":
-                pending.refuse(Refused("key.reused"))
-            elif status == "l":
-                pending.refuse(Refused("claim.taken", kind=self._claim_kind(answer.moved[place])))
-            else:
-                pending.stale = set(pending.decided.reads)
-                pending.attempts += 1
-                if pending.attempts >= MAX_ATTEMPTS:
-                    pending.refuse(Refused("ledger.contended"))
-                else:
-                    again.append(pending)
-        return again
+    def call_back(self) -> list[Pending]:
+        """Hand back all commands, of which nothing was sent, to be decided again."""
+        all_of_them, self._all, self._decided = self._all, [], []
+        return [pending for pending in all_of_them if not pending.future.done()]
 
-    def _claim_kind(self, place: int) -> str:
-        kinds = [
-            claim.kind
-            for pending in self._decided
-            if pending.view is not None
-            and pending.refusal is None
-            and not pending.submission.dry_run
-            for claim in pending.decided.claims
-        ]
-        return kinds[place - 1]
-
-    def _confirm(self, pending: Pending, answer: Answer, place: int, known_at: float) -> None:
-        """The decision stands and, where it wrote, is committed."""
-        view, given = pending.decided, pending.submission
-        if pending.refusal is not None:
-            pending.refuse(pending.refusal)
+    def send(self) -> None:
+        """Hand the batch to the server. A crash from here on leaves all of it or nothing, and
+        nobody answered."""
+        if self._fault is not None or not self._decided:
             return
-        main = view.look(given.command.kind, given.command.stream_id)
-        first = answer.first[place] or 0
-        narrowing = pending.inline is not None and pending.inline.narrowing
-        # A no-op acknowledges what someone else may have committed a moment ago: a second
-        # revocation says "revoked" as well, and is to be believed as much as the first one.
-        may_narrow = narrowing or not view.events
-        status: Literal["done", "no_op", "would"] = "done" if view.events else "no_op"
-        if given.dry_run:
-            status, first = "would", 0
-        else:
-            for new in view.events:
-                self._ledger.remember(new.kind, new.stream_id, Loaded(new.version, new.after))
-        events = tuple(
-            Recorded(
-                first and first + offset,
-                new.kind,
-                new.stream_id,
-                new.version,
-                new.event.name,
-                answer.recorded_at,
-                new.event,
-            )
-            for offset, new in enumerate(view.events)
-        )
-        pending.answer(
-            Outcome(
-                status,
-                events,
-                events[-1].position if status == "done" else answer.position,
-                main.version,
-                main.state,
-                narrowing,
-                known_at + MEMORY_BOUND_S if may_narrow and not given.dry_run else known_at,
-            )
-        )
+        try:
+            inline = self._ledgers.inline
+            if inline is not None:
+                self._batch.folds = _folds_encoder.encode(dict(inline.folds))
+            self._sending = self._ledger.records.sending(self._batch)
+            self.socket = next(self._sending)
+        except PersistenceError as fault:
+            self._sending, self._fault = None, fault
+        except Exception as fault:
+            log.exception("a batch could not be sent")
+            self._sending, self._fault = None, fault
 
-    def _repeat(self, pending: Pending, answer: Answer, place: int) -> None:
-        """Give the first answer again, from the log."""
-        kept = _kept_decoder.decode(answer.outcome[place] or b"")
-        first, count = answer.first[place] or 0, answer.counts[place]
-        found_at = time.monotonic()
-        rows = self._ledger.records.read_events(first, first + count - 1, count) if count else []
-        state: Any = None
-        if kept.version:
-            state = self._ledger.state_at(kept.kind, kept.stream_id, kept.version)
-        pending.answer(
-            Outcome(
-                "repeated",
-                tuple(self._ledger.recorded(row) for row in rows),
-                first + count - 1,
-                kept.version,
-                state,
-                kept.narrowing,
-                found_at + MEMORY_BOUND_S if kept.narrowing or not count else found_at,
-            )
-        )
+    def advance(self) -> bool:
+        """Go on where the server said something; tell whether the answer is there."""
+        if self._sending is None:
+            return True
+        try:
+            self.socket = next(self._sending)
+        except StopIteration as over:
+            self._answered_at = time.monotonic()
+            self._sending, self._answer = None, over.value
+            if not over.value.skewed:
+                self._ledger.saw(over.value.position, over.value.recorded_at)
+            return True
+        except PersistenceError as fault:
+            self._sending, self._fault = None, fault
+            return True
+        return False
 
-    def _skewed(self, server: datetime) -> list[Pending]:
-        """Too far from the server's clock: decide again, the wait for the lock may have aged it."""
-        again: list[Pending] = []
-        for pending in self._decided:
-            pending.attempts += 1
-            if pending.attempts >= MAX_ATTEMPTS:
-                seconds = (self._ledgers.own_clock() - server) / timedelta(seconds=1)
-                pending.refuse(Refused("clock.skew", seconds=round(seconds, 1)))
-            else:
-                again.append(pending)
-        return again
+    @property
+    def is_sent(self) -> bool:
+        """Whether it is under way: sent and not answered yet."""
+        return self._sending is not None
+
+    def wait(self) -> None:
+        """Wait until `advance` has nothing to wait for any more."""
+        poll = select.poll()
+        while not self.advance():
+            poll.register(*self.socket)
+            poll.poll()
+
+    def land(self) -> list[Pending]:
+        """Answer every command, after `advance` told that the server has; return those to be
+        decided again."""
+        try:
+            return self._land()
+        except Exception as fault:  # a defect must not leave anyone without an answer
+            log.exception("batch failed")
+            self.refuse(fault)
+            return []
+
+    def _land(self) -> list[Pending]:
+        fault = self._fault
+        if self._answer is not None:
+            landing = Landing(self._ledgers, self._ledger, self._decided, self._answered_at)
+            return landing.settle(self._answer)
+        if fault is None:
+            return []
+        if isinstance(fault, PersistenceError):
+            return self._unreachable(fault)
+        if not isinstance(fault, Refused) and len(self._all) > 1:
+            # A value that cannot even be sent: nothing has been. Alone it fails alone.
+            return self._each_alone()
+        self.refuse(fault)
+        return []
+
+    def refuse(self, fault: Exception) -> None:
+        """Refuse every command that has no answer yet."""
+        for pending in self._all:
+            pending.refuse(fault)
 
     def _unreachable(self, fault: PersistenceError) -> list[Pending]:
         """The database did not answer. What was sent may be committed or not: the keys tell."""
@@ -386,9 +333,10 @@ class Flight:
         for pending in self._all:
             if pending.future.done():
                 continue
-            try:
-                again += Flight(self._ledgers, self._tenant, [pending]).fly()
-            except Exception as fault:
-                log.exception("command failed: %s", type(pending.submission.command).__name__)
-                pending.refuse(fault)
+            alone = Flight(self._ledgers, self._tenant)
+            alone.prepare([pending])
+            alone.board(pending)
+            alone.send()
+            alone.wait()
+            again += alone.land()
         return again

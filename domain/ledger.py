@@ -179,6 +179,10 @@ class Ledger(Application[UUID]):
             self._known.move_to_end(stream_id)
         return Loaded(known[1], known[2] if known[0] == kind else None)
 
+    def knows(self, stream_id: str) -> bool:
+        """Tell whether a stream is remembered."""
+        return stream_id in self._known
+
     def forget(self, stream_ids: Iterable[str]) -> None:
         """Drop streams from memory; who asks for one again reads it from the database."""
         with self._lock:

@@ -3,7 +3,9 @@ round trip."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import select
+from collections.abc import Generator, Sequence
+from datetime import UTC
 from threading import Event as Flag
 from typing import Any, LiteralString, cast
 from uuid import UUID
@@ -23,6 +25,7 @@ from psycopg.rows import tuple_row
 
 from domain.batches import Answer, Batch, StoredRow, StreamRow, Tail
 from domain.errors import Refused
+from domain.sending import exchange
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 20_000
@@ -35,19 +38,11 @@ UNKNOWN_TENANT = "CS001"
 OTHER_FOLD = "CS002"
 GAP_IN_VERSIONS = "CS003"
 
-_UNASKED = UUID(int=0)
+_UNASKED = bytes(16)
 """The command id of events stored through the library's own interface, without a command."""
 
 
-_APPEND = (
-    "SELECT * FROM append(%b, %s::jsonb, %b::timestamptz, %b::timestamptz,"
-    " %b::uuid[], %b::text[], %b::text[], %b::bytea[], %b::bytea[], %b::boolean[], %b::bigint[],"
-    " %b::integer[], %b::integer[], %b::integer[],"
-    " %b::uuid[], %b::integer[], %b::integer[], %b::integer[],"
-    " %b::text[], %b::bytea[], %b::uuid[],"
-    " %b::integer[], %b::integer[], %b::integer[], %b::text[], %b::text[], %b::text[], %b::bytea[],"
-    " %s::jsonb, %b::text[], %b::integer[])"
-)
+_APPEND = b"SELECT * FROM append(%s, true)" % b", ".join(b"$%d" % place for place in range(1, 32))
 
 
 class LedgerDatastore(PostgresDatastore):
@@ -106,75 +101,47 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def create_table(self) -> None:
         """Do nothing: tables come from migrations, under another role."""
 
-    def append(self, batch: Batch, types: list[str], data: list[bytes]) -> Answer:
-        """Write a batch; return what became of each command.
+    def append(self, batch: Batch) -> Answer:
+        """Write a batch and wait; return what became of each command. Raises as `sending` does."""
+        waiting = self.sending(batch)
+        poll = select.poll()
+        try:
+            while True:
+                socket, mask = next(waiting)
+                poll.register(socket, mask)
+                poll.poll()
+        except StopIteration as over:
+            return over.value
+
+    def sending(self, batch: Batch) -> Generator[tuple[int, int], None, Answer]:
+        """Write a batch; yield (socket, poll mask) as often as it waits for the server, return what
+        became of each command.
 
         Raises `OperationalError` where the outcome is not known: the commands' keys tell at the
         next try."""
+        given = batch.sent(self.tenant.bytes)
         with self.datastore.get_connection() as conn:
-            cursor = conn.cursor(row_factory=tuple_row, binary=True)
             # The function is the transaction: a crash of this process before the server's commit
             # leaves nothing,
             # after it everything; either way nobody has been answered yet.
-            row = cursor.execute(
-                _APPEND,
-                (
-                    self.tenant,
-                    batch.folds,
-                    batch.latest,
-                    batch.earliest,
-                    batch.command_ids,
-                    batch.callers,
-                    batch.keys,
-                    batch.fingerprints,
-                    batch.outcomes,
-                    batch.keep,
-                    batch.causations,
-                    batch.reads_end,
-                    batch.claims_end,
-                    batch.events_end,
-                    batch.streams,
-                    batch.read_streams,
-                    batch.read_versions,
-                    batch.read_by,
-                    batch.claim_kinds,
-                    batch.claim_hashes,
-                    batch.claim_streams,
-                    batch.event_commands,
-                    batch.event_streams,
-                    batch.event_versions,
-                    types,
-                    batch.actors,
-                    batch.on_behalf_of,
-                    data,
-                    batch.rows,
-                    batch.touched,
-                    batch.touched_by,
-                ),
-                prepare=True,
-            ).fetchone()
-        if row is None:
-            raise OperationalError("append answered nothing")
-        batch.answer = Answer(*row)
-        return batch.answer
+            socket, waiting = conn.fileno(), exchange(conn, _APPEND, given)
+            try:
+                while True:
+                    yield socket, next(waiting)
+            except StopIteration as over:
+                answer = batch.answered(over.value)
+        return answer._replace(recorded_at=answer.recorded_at.astimezone(UTC))
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
     ) -> Sequence[int] | None:
-        """Store events: of a whole `batch` where one is given (its answer lies in it), else as one
-        command.
+        """Store events as one command, as the library asks for it.
 
-        Returns the positions, or None for a batch. Raises `IntegrityError` where someone else was
-        first."""
+        Returns the positions. Raises `IntegrityError` where someone else was first."""
+        del kwargs
         if not stored_events:
             return None
-        given: Batch | None = kwargs.get("batch")
-        batch = given or self._single(stored_events)
-        answer = self.append(
-            batch, [e.topic for e in stored_events], [e.state for e in stored_events]
-        )
-        if given is not None:
-            return None
+        answer = self.append(self._single(stored_events))
         first = answer.first[0]
         if answer.status != "o" or first is None:
             raise IntegrityError("another command was first")
@@ -194,6 +161,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
             batch.event_commands.append(1)
             batch.event_streams.append(place)
             batch.event_versions.append(version)
+            batch.types.append(event.topic)
+            batch.data.append(event.state)
             batch.actors.append("")
             batch.on_behalf_of.append(None)
         batch.command_ids.append(_UNASKED)

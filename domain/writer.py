@@ -4,10 +4,12 @@ batches."""
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from multiprocessing import Pipe
 from typing import TYPE_CHECKING
 
 from domain.errors import Refused
@@ -21,21 +23,49 @@ if TYPE_CHECKING:
 MAX_BATCH = 128
 """Commands written together at the most."""
 
+FEW = 16
+"""A batch waits to have so many commands, or all that are queued, even where the server is ready
+for it: a commit costs about as much as deciding them."""
+
 MAX_QUEUE = 4096
 """Commands of one tenant that may wait; past it a command is refused with `ledger.busy`."""
 
 log = logging.getLogger("counterseal.ledger")
 
 
+class Bell:
+    """Wakes a thread that waits for a server: a command came in meanwhile."""
+
+    def __init__(self) -> None:
+        self.ear, self._rope = Pipe(duplex=False)
+
+    def ring(self) -> None:
+        """Wake whoever polls `ear`."""
+        self._rope.send_bytes(b"!")
+
+    def still(self) -> None:
+        """End the ringing."""
+        while self.ear.poll():
+            self.ear.recv_bytes()
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.ear.close()
+        self._rope.close()
+
+
 class Writer:
-    """A few threads; at most one batch in flight a tenant, so a held head row delays its tenant
-    only."""
+    """A few threads; at most one batch under way a tenant, so a held head row delays its tenant
+    only. While it is under way the next one is decided, on what it will leave."""
 
     def __init__(self, ledgers: Ledgers, threads: int) -> None:
         self._ledgers = ledgers
         self._queues: dict[str, deque[Pending]] = {}
         self._ready: deque[str] = deque()
         self._busy: set[str] = set()
+        self._asleep: dict[str, Bell] = {}
+        self._aboard: dict[str, int] = {}
+        """How many commands of a tenant left the queue for a batch that is not sent yet."""
         self._wake = threading.Condition()
         self._closing = False
         self._threads = [
@@ -48,13 +78,21 @@ class Writer:
     def submit(self, submission: Submission) -> Future[Outcome]:
         """Queue a command."""
         pending = Pending(submission, time.monotonic())
+        tenant = submission.tenant
         with self._wake:
-            queue = self._queues.setdefault(submission.tenant, deque())
-            if self._closing or len(queue) >= MAX_QUEUE:
+            queue = self._queues.get(tenant)
+            if queue is None:
+                queue = self._queues[tenant] = deque()
+            if self._closing or len(queue) + self._aboard.get(tenant, 0) >= MAX_QUEUE:
                 pending.refuse(Refused("ledger.busy"))
                 return pending.future
             queue.append(pending)
-            self._schedule(submission.tenant)
+            if tenant not in self._busy:
+                self._schedule(tenant)
+            elif self._asleep:
+                bell = self._asleep.pop(tenant, None)
+                if bell is not None:
+                    bell.ring()
         return pending.future
 
     def _schedule(self, tenant: str) -> None:
@@ -73,23 +111,114 @@ class Writer:
             thread.join(DEADLINE_S)
 
     def _run(self) -> None:
+        bell = Bell()
+        try:
+            while True:
+                with self._wake:
+                    while not self._ready:
+                        if self._closing:
+                            return
+                        self._wake.wait()
+                    tenant = self._ready.popleft()
+                try:
+                    self._serve(tenant, bell)
+                finally:
+                    with self._wake:
+                        self._busy.discard(tenant)
+                        self._schedule(tenant)
+        finally:
+            bell.close()
+
+    def _serve(self, tenant: str, bell: Bell) -> None:
+        """Write a tenant's commands, batch after batch, until none is left or another tenant
+        waits."""
+        under_way: Flight | None = None
         while True:
-            with self._wake:
-                while not self._ready:
-                    if self._closing:
-                        return
-                    self._wake.wait()
-                tenant = self._ready.popleft()
-                queue = self._queues[tenant]
-                batch = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH))]
+            flight = Flight(self._ledgers, tenant, under_way)
             again: list[Pending] = []
             try:
-                again = Flight(self._ledgers, tenant, batch).fly()
+                self._gather(flight, tenant, under_way, bell)
+                if under_way is None or flight.stands(under_way):
+                    again = flight.set_aside()
+                    flight.send()
+                else:
+                    # What it was decided on was not written, or it waited too long: nothing of it
+                    # was sent, all of it is decided again.
+                    again = flight.call_back()
             except Exception as fault:  # a defect must not take the thread and with it every tenant
                 log.exception("batch failed")
-                for pending in batch:
-                    pending.refuse(fault)
+                flight.refuse(fault)
+            if under_way is not None:
+                under_way.wait()
+                again = under_way.land() + again
+            under_way = flight if flight.is_sent else None
+            if under_way is None:
+                again = flight.land() + again
             with self._wake:
-                self._queues[tenant].extendleft(reversed(again))
-                self._busy.discard(tenant)
-                self._schedule(tenant)
+                self._aboard.pop(tenant, None)
+                queue = self._queues[tenant]
+                queue.extendleft(reversed(again))
+                if under_way is None and (self._ready or not queue):
+                    return
+
+    def _gather(self, flight: Flight, tenant: str, under_way: Flight | None, bell: Bell) -> None:
+        """Decide what is queued; while a batch is under way also what comes in until it is
+        answered."""
+        if under_way is None:
+            coming = self._take(tenant, MAX_BATCH)
+            flight.prepare(coming)
+            for pending in coming:
+                flight.board(pending)
+            return
+        while True:
+            is_answered = under_way.advance()
+            room = (FEW if is_answered else MAX_BATCH) - len(flight)
+            goes_on = room > 0 and self._goes_on(tenant)
+            coming = self._take(tenant, room) if goes_on else []
+            if coming:
+                flight.prepare(coming)
+            elif is_answered:
+                return
+            else:
+                self._sleep(tenant, under_way, bell if goes_on else None)
+            for place, pending in enumerate(coming, 1):
+                flight.board(pending)
+                if len(flight) >= FEW and under_way.advance():
+                    # The server waits for work: the rest is for the batch after this one.
+                    self._put_back(tenant, coming[place:])
+                    return
+
+    def _goes_on(self, tenant: str) -> bool:
+        """Tell whether the next batch may be decided while one is under way: not while another
+        tenant waits for this thread, nor where now is the last recorded instant (given clock)."""
+        return not self._ready and self._ledgers.ledger(tenant).clock != "given"
+
+    def _take(self, tenant: str, room: int) -> list[Pending]:
+        with self._wake:
+            queue = self._queues[tenant]
+            taken = [queue.popleft() for _ in range(min(len(queue), room))]
+            self._aboard[tenant] = self._aboard.get(tenant, 0) + len(taken)
+        return taken
+
+    def _put_back(self, tenant: str, taken: list[Pending]) -> None:
+        with self._wake:
+            self._queues[tenant].extendleft(reversed(taken))
+            self._aboard[tenant] -= len(taken)
+
+    def _sleep(self, tenant: str, under_way: Flight, bell: Bell | None) -> None:
+        """Wait until the server says something or, with a bell, a command comes in."""
+        poll = select.poll()
+        poll.register(*under_way.socket)
+        if bell is None:
+            poll.poll()
+            return
+        with self._wake:
+            if self._queues[tenant]:
+                return
+            self._asleep[tenant] = bell
+        poll.register(bell.ear, select.POLLIN)
+        heard = poll.poll()
+        with self._wake:
+            self._asleep.pop(tenant, None)
+        if any(descriptor == bell.ear.fileno() for descriptor, _ in heard):
+            bell.still()

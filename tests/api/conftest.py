@@ -124,7 +124,7 @@ def quick_house(
 
     For tests whose every check asks the database; how long the doors wait is shown elsewhere.
     """
-    monkeypatch.setattr("domain.flight.MEMORY_BOUND_S", 0.0)
+    monkeypatch.setattr("domain.landing.MEMORY_BOUND_S", 0.0)
     with opened(fresh_database(), tmp_path) as made:
         yield made
 

@@ -90,7 +90,7 @@ def marked(
         pytest.MonkeyPatch.context() as patch,
         opened(database, tmp_path_factory.mktemp("marked")) as house,
     ):
-        patch.setattr("domain.flight.MEMORY_BOUND_S", 0.0)  # nothing here waits for a check
+        patch.setattr("domain.landing.MEMORY_BOUND_S", 0.0)  # nothing here waits for a check
         marking = Marking(house)
         trade = marking.trade()
         catalogue(marking, trade)

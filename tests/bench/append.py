@@ -13,6 +13,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from psycopg.conninfo import conninfo_to_dict
 
+from api.garbage import collect_seldom
 from api.provisioning import Database
 from domain.codec import encode
 from domain.commands.grants import ApproveStage, RecordCheck
@@ -69,6 +70,7 @@ class Ours:
         self._holds = dict.fromkeys(self.grants, "")
         self._turn = self._commands()
         self.bytes = 0
+        collect_seldom()  # as a serving process does
 
     def _commands(self) -> Iterator[Command]:
         while True:

@@ -37,7 +37,7 @@ class Recorder:
             batch.read_streams.append(stream)
             batch.read_versions.append(0)
             batch.read_by.append(0)
-            batch.command_ids.append(UUID(new_id()))
+            batch.command_ids.append(UUID(new_id()).bytes)
             batch.callers.append("bench")
             batch.keys.append(str(self._number))
             batch.fingerprints.append(b"0123456789abcdef0123456789abcdef")
@@ -50,6 +50,8 @@ class Recorder:
             batch.event_commands.append(place)
             batch.event_streams.append(stream)
             batch.event_versions.append(1)
+            batch.types.append("grant.suspended.1")
+            batch.data.append(DATA)
             batch.actors.append("staff:018f0000-0000-7000-8000-000000000000")
             batch.on_behalf_of.append(None)
         return batch
@@ -57,12 +59,11 @@ class Recorder:
     def run(self, seconds: float) -> float:
         """Return commands a second."""
         done, spent = 0, 0.0
-        types, data = ["grant.suspended.1"] * BATCH, [DATA] * BATCH
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             batch = self.batch()
             start = time.perf_counter()
-            answer = self.recorder.append(batch, types, data)
+            answer = self.recorder.append(batch)
             spent += time.perf_counter() - start
             if answer.status != "o" * BATCH:
                 raise RuntimeError(f"the batch was not written: {answer.status}")
