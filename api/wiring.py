@@ -21,7 +21,7 @@ from api.postgres_host import StartRefused
 from api.provisioning import Database, embedded_database, migrate_both
 from api.service_role import check_service_role
 from api.settings import Settings
-from api.threads import Threads
+from api.threads import Threads, take_short_turns
 from domain.ledger import Ledgers
 from domain.values import Party
 from projections import migrate
@@ -136,6 +136,7 @@ class Services:
 
     async def begin(self) -> None:
         """Open what lives in the event loop that serves: the memory of checks and its reader."""
+        take_short_turns()
         self.arrivals = Arrivals()
         await self._reader.open()
         await self.memory.open()

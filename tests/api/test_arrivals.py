@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from api.arrivals import Arrivals
+from api.threads import TURN_SECONDS
 from domain.errors import Refused
+from tests.support.trade import Trade
 
 
 def elsewhere(*answered: tuple[Future[int], int | Refused]) -> None:
@@ -99,3 +102,8 @@ def test_an_answer_after_the_loop_has_ended_troubles_nobody(
     run(work)
     late.set_result(1)
     assert caplog.records == []
+
+
+def test_where_the_doors_are_open_threads_wait_for_each_other_less(trade: Trade) -> None:
+    assert trade.checker.get("/livez").status_code == 200
+    assert sys.getswitchinterval() == pytest.approx(TURN_SECONDS)
