@@ -71,7 +71,7 @@ def counted(made: Database, sizes: tuple[int, ...], grants: int, times: int) -> 
 def run(plan: Plan) -> Result:
     """Measure at every size; `value` is the worst ratio of buffers of what should not grow."""
     sizes = SIZES[plan]
-    grants, times = {TINY: (10, 2), QUICK: (100, 10)}.get(plan, (100, 20))
+    grants, times = {TINY: (10, 1), QUICK: (100, 10)}.get(plan, (100, 20))
     with database() as made:
         found = counted(made, sizes, grants, times)
     against: list[Against] = []

@@ -124,18 +124,18 @@ def village(world: World, grants: int, customers: int) -> Village:
     """
     found = _registered(world, LARGE + customers)
     large, others = found[:LARGE], found[LARGE:]
-    whose = [one for one in large for _ in range(grants)] + others
+    # Those of one customer asked last and end last: pages show as many customers as lines first.
+    whose = others + [one for one in large for _ in range(grants)]
     asked = [
         world.request_command(
             who,
-            # Those of one customer end last: pages by end show customers of all kinds first.
             days=100 + 5 * number if who in others else 2_000 + number,
             actions=("sell",) if number % 3 else ("sell", "display"),
         )
-        for number, who in enumerate(whose, -LARGE * grants)
+        for number, who in enumerate(whose)
     ]
     _all(world, [("requester", one) for one in asked])
-    many, single = asked[: LARGE * grants], asked[LARGE * grants :]
+    single, many = asked[:customers], asked[customers:]
     submitted = [*single[3::8], *(one for n in range(4) for one in many[n::10])]
     checked = [one for one in asked if one not in submitted]
     _all(world, [("verifier", _check(one)) for one in checked])
