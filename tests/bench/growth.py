@@ -41,6 +41,9 @@ ROWS: Final = 1.1
 """Rows know nothing of depth: what a page shows and steps over may differ a little with whom it was
 asked of, and no more."""
 
+JUDGED: Final = 100_000
+"""With fewer events than that a page of a hundred is often not full."""
+
 LINEAR: Final = frozenset({"compliance, approvers"})
 """What counts all there is, and says so: told with the others, and grows with the log."""
 
@@ -93,6 +96,8 @@ def run(plan: Plan) -> Result:
 def _table(sizes: tuple[int, ...], found: list[Costs]) -> str:
     """Return buffers and rows of each question, a line each."""
     lines = ["buffers / rows at " + ", ".join(f"{size:,}" for size in sizes) + " events:"]
+    if sizes[0] < JUDGED:
+        lines[0] += " (pages of the shortest are not full: longer ones tell more)"
     for name in found[0]:
         figures = "  ".join(f"{one[name].buffers:,.1f} / {one[name].rows:,.1f}" for one in found)
         lines.append(f"    {name}: {figures}")

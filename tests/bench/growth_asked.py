@@ -109,7 +109,7 @@ class Asking:
             "customers by title": lambda: _full(queries.customers(conn, tenant, title="Tea")),
             "work": work(Wish()),
             "work, further": work(Wish(), further=True),
-            "work of a kind": work(Wish(kind="approve")),
+            "work of a kind": work(Wish(kind="check")),
             "work of a customer": lambda: self._work(Wish(customer=f"customer:{next(large)}")),
             "work for one person": work(Wish(staff=self._world.staff["verifier"])),
             "work for one person, none near": lambda: self._work(
