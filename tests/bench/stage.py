@@ -17,6 +17,19 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from api.postgres import ensure_server
 from api.provisioning import Database, embedded_database, migrate_both
 
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+def refuse_undurable(*addresses: str) -> None:
+    """Raise `RuntimeError` where a commit over one of these would not be durable: neither ours nor
+    a peer's may be measured so."""
+    for address in addresses:
+        with psycopg.connect(address) as conn:
+            for setting in DURABLE:
+                row = conn.execute("SELECT current_setting(%s)", (setting,)).fetchone()
+                if row != ("on",):
+                    raise RuntimeError(f"{setting} is off: these figures would be bought")
+
 
 @contextmanager
 def database() -> Iterator[Database]:
@@ -26,11 +39,7 @@ def database() -> Iterator[Database]:
     try:
         made = embedded_database(folder, "bench")
         migrate_both(made)
-        with psycopg.connect(made.migrator) as conn:
-            for setting in ("fsync", "synchronous_commit"):
-                row = conn.execute("SELECT current_setting(%s)", (setting,)).fetchone()
-                if row != ("on",):
-                    raise RuntimeError(f"{setting} is off: these figures would be bought")
+        refuse_undurable(made.service, made.projector, made.migrator, str(made.admin))
         yield made
         ensure_server(folder).stop()
     finally:
@@ -43,7 +52,9 @@ def plain_database(made: Database, name: str) -> str:
         raise RuntimeError("the peers need an administrator of the server")
     with psycopg.connect(made.admin, autocommit=True) as conn:
         conn.execute(f'CREATE DATABASE "{name}"'.encode())
-    return make_conninfo(made.admin, dbname=name)
+    address = make_conninfo(made.admin, dbname=name)
+    refuse_undurable(address)
+    return address
 
 
 def pgbench(address: str, size: int, clients: int, seconds: float) -> float:
