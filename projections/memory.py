@@ -93,36 +93,50 @@ class Memory:
 
         The hot path: call it after the request was read.
         """
-        known = self._confirmed(question.tenant)
-        if known is None or _goes_beyond(known, question):
-            return None
-        return self._recall(known, question, self._seconds())
-
-    def recall_many(self, questions: Sequence[Question]) -> list[Decision | Refused | None]:
-        """Return what `recall` gives for each of these questions of one tenant, or the refusal that
-        it raises; all of one moment.
-        """
-        known = self._confirmed(questions[0].tenant) if questions else None
-        if known is None:
-            return [None] * len(questions)
-        at_s = self._seconds()
-        found: list[Decision | Refused | None] = []
-        for question in questions:
-            try:
-                beyond = _goes_beyond(known, question)
-                found.append(None if beyond else self._recall(known, question, at_s))
-            except Refused as refused:
-                found.append(refused)
-        return found
-
-    def _confirmed(self, tenant: str) -> Remembered | None:
-        """Return what is remembered of a tenant, None unless its head is confirmed for now."""
-        known = self._tenants.get(tenant)
+        known = self._tenants.get(question.tenant)
         if known is None:
             return None
         clock = self._monotonic()
         known.asked = clock
-        return None if clock - known.confirmed > MEMORY_BOUND_S else known
+        if clock - known.confirmed > MEMORY_BOUND_S or known.lacks(question):
+            return None
+        return self._recall(known, question, self._seconds())
+
+    async def check_many(self, questions: Sequence[Question]) -> list[Decision | Refused]:
+        """Return what `check` gives for each of these questions of one tenant, or the refusal that
+        it raises.
+
+        A head that is too old is confirmed once for all of them: each on its own would keep the
+        event loop so long that it is too old again for the next.
+        """
+        if not questions:
+            return []
+        read, known = self._monotonic(), self._tenant(questions[0].tenant)
+        if known.confirmed < read - MEMORY_BOUND_S:
+            try:
+                async with asyncio.timeout(self._limits.wait_s):
+                    await self._reach(known, None, read)
+            except (TimeoutError, psycopg.OperationalError) as fault:
+                raise Refused("ledger.unreachable") from fault
+        at_s = self._seconds()
+        found: list[Decision | Refused | None] = []
+        for question in questions:
+            try:
+                beyond = known.lacks(question)
+                found.append(None if beyond else self._recall(known, question, at_s))
+            except Refused as refused:
+                found.append(refused)
+        missing = {
+            place: self.check(question)
+            for place, (question, one) in enumerate(zip(questions, found, strict=True))
+            if one is None
+        }
+        outcomes = await asyncio.gather(*missing.values(), return_exceptions=True)
+        for place, outcome in zip(missing, outcomes, strict=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Refused):
+                raise outcome
+            found[place] = outcome
+        return [one for one in found if one is not None]
 
     async def check(self, question: Question) -> Decision:
         """Return the answer, from memory or from the database.
@@ -359,15 +373,6 @@ class Memory:
                 break
             self._count -= known.size()
             known.forget_all()
-
-
-def _goes_beyond(known: Remembered, question: Question) -> bool:
-    """Tell whether a question asks for more than what is remembered as of the confirmed head."""
-    return (
-        question.as_of is not None
-        or question.consistency == "full"
-        or (question.at_least is not None and question.at_least > known.position)
-    )
 
 
 _NONE: Final[Attributes] = {}

@@ -16,6 +16,7 @@ from domain.teams import TEAM
 from projections.answers import Held
 from projections.check_rows import EPOCH, CheckTail, Generations, Loaded
 from projections.material import Attributes
+from projections.question import Question
 from projections.recent import Recent
 
 UNKNOWN_HEAD: Final = 2**62
@@ -103,6 +104,14 @@ class Remembered:
         """Batches to be read, the full ones too; `gathering` names those that may still be joined.
         """
         self.flying = 0
+
+    def lacks(self, question: Question) -> bool:
+        """Tell whether a question asks for more than is known as of the confirmed head."""
+        return (
+            question.as_of is not None
+            or question.consistency == "full"
+            or (question.at_least is not None and question.at_least > self.position)
+        )
 
     def size(self) -> int:
         """How much is remembered."""

@@ -76,23 +76,13 @@ def _of_item(refused: Refused) -> Refused:
 
 async def _decided(call: Call, questions: Sequence[Question | Refused]) -> list[Decision | Refused]:
     """Decide all that memory knows at once, and what it lacks in as few reads as there can be."""
-    memory = call.services.memory
-    recalled = iter(memory.recall_many([one for one in questions if isinstance(one, Question)]))
-    outcomes = [one if isinstance(one, Refused) else next(recalled) for one in questions]
-    missing = {
-        place: memory.check(one)
-        for place, (one, outcome) in enumerate(zip(questions, outcomes, strict=True))
-        if outcome is None and isinstance(one, Question)
-    }
-    if missing:
-        found = await asyncio.gather(*missing.values(), return_exceptions=True)
-        for place, outcome in zip(missing, found, strict=True):
-            if isinstance(outcome, BaseException) and not isinstance(outcome, Refused):
-                raise outcome
-            outcomes[place] = outcome
-    return [
-        _of_item(one) if isinstance(one, Refused) else one for one in outcomes if one is not None
-    ]
+    asked = [one for one in questions if isinstance(one, Question)]
+    decided = iter(await call.services.memory.check_many(asked))
+    return [one if isinstance(one, Refused) else _of_outcome(next(decided)) for one in questions]
+
+
+def _of_outcome(outcome: Decision | Refused) -> Decision | Refused:
+    return _of_item(outcome) if isinstance(outcome, Refused) else outcome
 
 
 def _end(outcomes: Sequence[Decision | Refused], semantic: Semantic) -> int:

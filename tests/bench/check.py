@@ -16,14 +16,17 @@ PATH = "/access/v1/evaluation"
 class Asked:
     """A load whose p99s are kept beside its rates."""
 
-    def __init__(self, port: int, bodies: list[bytes], path: str, key: str) -> None:
+    def __init__(
+        self, port: int, bodies: list[bytes], path: str, key: str, connections: int = 64
+    ) -> None:
         self._port = port
+        self._connections = connections
         self._requests = cycle([request(path, key, body) for body in bodies])
         self.p99s: list[float] = []
 
     def run(self, seconds: float) -> float:
         """Return answers a second."""
-        found: Load = load(self._port, lambda: next(self._requests), seconds)
+        found: Load = load(self._port, lambda: next(self._requests), seconds, self._connections)
         if set(found.statuses) != {200}:
             raise RuntimeError(f"not every question was answered: {found.statuses}")
         self.p99s.append(found.p99_ms)

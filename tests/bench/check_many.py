@@ -21,7 +21,7 @@ def run(plan: Plan) -> Result:
         whole = len(singles) // BATCH * BATCH
         batches = [evaluations(stage.customers[at : at + BATCH]) for at in range(0, whole, BATCH)]
         single = Asked(port, singles, PATH, key)
-        many = Asked(port, batches, MANY_PATH, key)
+        many = Asked(port, batches, MANY_PATH, key, connections=8)
         warm = Asked(port, singles, PATH, key)
         warm.run(max(plan.warm_up, len(singles) / 2000))
         sides = [
