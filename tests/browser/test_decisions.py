@@ -120,7 +120,9 @@ def test_the_keyboard_alone_finds_and_decides(firm: Dealership, window: Open) ->
     grant, _ = pending(firm)
     one = window(firm.url)
     one.sign_in(firm.trade["approver"].key)
-    one.tab_to(f".work a[href='/grants/{grant}']")
+    waiting = f".work a[href='/grants/{grant}']"
+    one.reload_until(waiting)
+    one.tab_to(waiting)
     one.page.keyboard.press("Enter")
     one.page.wait_for_url(f"**/grants/{grant}")
     one.tab_to("#act-approve summary")

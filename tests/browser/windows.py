@@ -12,6 +12,8 @@ REFUSED: Final = "Failed to load resource: the server responded with a status of
 """What Chromium says of a page that refuses; `_answered` looks at everything else itself."""
 
 TABS: Final = 120
+RELOADS: Final = 50
+PAUSE_MS: Final = 200
 FOCUSED: Final = "document.activeElement.outerHTML.slice(0, 200)"
 FOCUS_IS_SEEN: Final = """() => {
   const one = document.activeElement, style = getComputedStyle(one);
@@ -104,6 +106,15 @@ class Window:
     def focused(self, selector: str) -> bool:
         """Say whether what has the focus fits the selector."""
         return self.page.evaluate("one => document.activeElement.matches(one)", selector)
+
+    def reload_until(self, selector: str) -> None:
+        """Load the page again until it has this: lists are a moment behind the commands."""
+        for _ in range(RELOADS):
+            if self.page.locator(selector).count():
+                return
+            self.page.wait_for_timeout(PAUSE_MS)
+            self.page.reload()
+        raise AssertionError(f"{selector} does not come")
 
     def tab_to(self, selector: str) -> int:
         """Press Tab until something has the focus; return how often. What had it was seen."""
