@@ -78,7 +78,7 @@ def without_durability(database: Database) -> Generator[None]:
         conn.execute(f"{role} RESET synchronous_commit".encode())
 
 
-_KEYS_FROM = "    SELECT array_agg(c.first_position ORDER BY u.place)"
+_KEYS_FROM = "    SELECT array_agg(g), array_agg(c.first_position)"
 _KEYS_TO = ";\n"
 _LOCK = "    -- (1) The one lock."
 
@@ -99,8 +99,8 @@ def take_off_keys(database: Database) -> None:
         (
             (look, ""),
             (_LOCK, look + _LOCK),
-            ("c_key[i] IS NOT NULL AND d_first[i] < i", "false"),
-            ("AND ok[t.place];", "AND ok[t.place] ON CONFLICT DO NOTHING;"),
+            ("IF v_twice AND v_state = 'o' AND c_key[i] IS NOT NULL THEN", "IF false THEN"),
+            ("AND (v_plain OR ok[g]);", "AND (v_plain OR ok[g]) ON CONFLICT DO NOTHING;"),
         ),
     )
 
