@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from psycopg.adapt import Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus
 
 from domain.wire import Sent
@@ -36,14 +36,23 @@ def exchange(conn: Connection[Any], statement: bytes, given: Sequence[Sent]) -> 
     Raises psycopg's errors. Closed before its end it leaves the connection unusable; the pool
     throws it away.
     """
-    link = conn.pgconn
-    if conn not in _prepared:
-        link.send_prepare(_NAME, statement, [one.oid for one in given])
-        yield from _answer(link)
-        _prepared.add(conn)
+    if conn in _prepared:
+        try:
+            return (yield from _executed(conn, given))
+        except InvalidSqlStatementName:
+            # psycopg gives up every statement of a connection when a transaction on it is rolled
+            # back. Nothing was run: prepared again, it is sent again.
+            _prepared.discard(conn)
+    conn.pgconn.send_prepare(_NAME, statement, [one.oid for one in given])
+    yield from _answer(conn.pgconn)
+    _prepared.add(conn)
+    return (yield from _executed(conn, given))
+
+
+def _executed(conn: Connection[Any], given: Sequence[Sent]) -> Waiting:
     formats = [_BINARY] * len(given)
-    link.send_query_prepared(_NAME, [one.data for one in given], formats, _BINARY)
-    result = yield from _answer(link)
+    conn.pgconn.send_query_prepared(_NAME, [one.data for one in given], formats, _BINARY)
+    result = yield from _answer(conn.pgconn)
     row = Transformer(conn)
     row.set_pgresult(result)
     return row.load_row(0, tuple)

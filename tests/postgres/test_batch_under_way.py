@@ -204,3 +204,19 @@ def test_where_the_clock_is_given_now_is_the_instant_of_the_batch_before(
         assert second.result(PATIENCE_S).events[0].event.at == later
     finally:
         scene.close()
+
+
+def test_a_connection_on_which_something_was_rolled_back_appends_as_before(
+    database: Database,
+) -> None:
+    """psycopg then gives up all it had prepared on that connection."""
+    ledgers, tenant = make_ledgers(database), make_tenant(database)
+    try:
+        for _ in range(8):  # more than the pool has connections: each is used, each is rolled back
+            say(ledgers, tenant, Register(person=new_id()))
+            with ledgers.pool.connection() as conn, conn.transaction(force_rollback=True):
+                conn.execute("SELECT 1")
+        for _ in range(8):
+            assert say(ledgers, tenant, Register(person=new_id())).status == "done"
+    finally:
+        ledgers.close()
