@@ -261,6 +261,14 @@ class Flight:
         except PersistenceError as fault:
             self._sending, self._fault = None, fault
             return True
+        except Exception as fault:
+            # A defect after the batch was sent: it may be written, so it is not sent again. Whoever
+            # asks again with their key is told.
+            log.exception("an answer could not be read")
+            self._sending = None
+            self.refuse(fault)
+            self._all = []
+            return True
         return False
 
     @property

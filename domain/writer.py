@@ -122,6 +122,8 @@ class Writer:
                     tenant = self._ready.popleft()
                 try:
                     self._serve(tenant, bell)
+                except Exception:  # a defect must not take the thread and with it every tenant
+                    log.exception("the writer failed")
                 finally:
                     with self._wake:
                         self._busy.discard(tenant)
@@ -145,7 +147,7 @@ class Writer:
                     # What it was decided on was not written, or it waited too long: nothing of it
                     # was sent, all of it is decided again.
                     again = flight.call_back()
-            except Exception as fault:  # a defect must not take the thread and with it every tenant
+            except Exception as fault:  # who is aboard must not wait for ever
                 log.exception("batch failed")
                 flight.refuse(fault)
             if under_way is not None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from api.provisioning import Database
+from domain.batches import Batch
 from domain.errors import Refused
 from domain.events.person import AccountLinked
 from domain.flight import Flight
@@ -220,3 +221,15 @@ def test_a_connection_on_which_something_was_rolled_back_appends_as_before(
             assert say(ledgers, tenant, Register(person=new_id())).status == "done"
     finally:
         ledgers.close()
+
+
+def test_an_answer_that_cannot_be_read_is_told_and_the_next_command_is_written(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was written: nothing is sent again behind the caller's back."""
+    with monkeypatch.context() as broken:
+        broken.setattr(Batch, "answered", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            scene.submit(scene.ours, scene.link("first")).result(PATIENCE_S)
+    assert scene.submit(scene.ours, scene.link("second")).result(PATIENCE_S).version == 3
+    assert scene.accounts() == ["first", "second"]

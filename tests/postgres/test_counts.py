@@ -1,5 +1,5 @@
 """What a command, a page and a check cost that can be counted: round trips, transactions,
-statements, blocks. Times cannot be asserted; what usually decides them can."""
+statements, blocks; times cannot be asserted, what usually decides them can."""
 
 from __future__ import annotations
 
