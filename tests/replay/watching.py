@@ -11,6 +11,7 @@ from api.provisioning import Database
 from replay.compare import compare
 from replay.healing import heal
 from replay.reader import opened as reading
+from replay.rebuild_plan import connect, drop
 from replay.verifier import Verifier
 from tests.support.owner import superuser
 
@@ -119,7 +120,11 @@ class Watch:
 
 
 def watched(database: Database, tenant: str) -> Iterator[Watch]:
-    """Yield a tenant under a verifier, for a fixture."""
+    """Yield a tenant under a verifier, for a fixture; nothing is left of earlier generations, so
+    that what is planted is planted in rows that somebody reads.
+    """
+    with connect(database.migrator) as conn:
+        drop(conn, tenant)
     made = Watch(database, tenant)
     yield made
     made.clean()
