@@ -84,7 +84,7 @@ def test_killed_at_ten_random_moments_and_resumed_it_is_the_same_log(
     rounds: Callable[[int, int], int],
 ) -> None:
     path = permits()
-    seed = random.SystemRandom().randrange(2**32)
+    seed = rounds(1, random.SystemRandom().randrange(2**32))
     drawn, kills = random.Random(seed), rounds(10, 40)
     whole = Bench(*import_place)
     other = fresh_database()
@@ -160,7 +160,7 @@ def test_a_generated_file_killed_while_it_is_read_and_written_is_whole_in_the_en
     path, mapping = tmp_path / "steps.csv", tmp_path / "mapping.toml"
     generated(path, rounds(3_000, 50_000))
     mapping.write_text(small_text())
-    drawn = random.Random(random.SystemRandom().randrange(2**32))
+    drawn = random.Random(rounds(1, random.SystemRandom().randrange(2**32)))
     whole = Bench(*import_place)
     torn = Bench(fresh_database(), import_place[1], tenant=whole.tenant, keys_of=import_place[0])
     try:

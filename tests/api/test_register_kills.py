@@ -76,7 +76,7 @@ def test_killed_at_random_moments_and_resumed_it_is_the_log_of_one_run(
     tmp_path: Path,
     rounds: Callable[[int, int], int],
 ) -> None:
-    seed = random.SystemRandom().randrange(2**32)
+    seed = rounds(1, random.SystemRandom().randrange(2**32))
     drawn, kills = random.Random(seed), rounds(3, 30)
     whole = Bench(*import_place)
     torn = Bench(fresh_database(), import_place[1], tenant=whole.tenant, keys_of=import_place[0])

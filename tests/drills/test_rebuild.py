@@ -242,7 +242,9 @@ def test_a_rebuild_killed_again_and_again_ends_equal(
         process.start()
         assert ours.poll(60)
         assert ours.recv() == "begins"
-        time.sleep(chance.uniform(0, 1.5 * lasts))  # a new process is slower than this one
+        if turn == 0:  # once surely in the middle of it, however few the rounds
+            until_begun(database, world.tenant)
+        time.sleep(chance.uniform(0, (1.5 if turn else 0.1) * lasts))  # a new process is slower
         if turn % 5 == 4:
             made.server.kill()
             process.kill()
@@ -264,6 +266,15 @@ def test_a_rebuild_killed_again_and_again_ends_equal(
     assert equal(database, world.tenant)
     assert hit > 0
     tell("rebuild_killed", number, 0, in_the_middle=hit, finished=finished)
+
+
+def until_begun(database: Database, tenant: str) -> None:
+    """Wait until a rebuild has written its plan."""
+    end = time.monotonic() + 60
+    with connect(database.migrator) as conn:
+        while read_plan(conn, tenant) is None:
+            assert time.monotonic() < end
+            time.sleep(0.002)
 
 
 def all_live(database: Database, tenant: str) -> bool:
