@@ -47,20 +47,20 @@ def approvers(
         return [_shown(row) if row["approvals"] else None for row in rows]
 
     with walking(conn, tenant):
-        position = min(reached(conn, tenant, name) for name in (duties.NAME, "grants"))
+        position = reached(conn, tenant, duties.NAME)
         key = None if after is None else list(after)
         found = scan(fetch, wanted, lambda row: [row["person"]], after=key, limit=limit)
     return Page(found.items, found.last, position)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    parties: list[list[str]] = row["parties"]
-    return {**row, "parties": sorted({party for own in parties for party in own})}
+    return {**row, "parties": sorted(row["parties"])}
 
 
 _STANDING: Final = f"{own('h', 'hands')} AND h.act = 'approved' AND h.void IS NULL"
 
-# Those who ever approved are few: each is found by one probe behind the one before.
+# Those who ever approved are few: each is found by one probe behind the one before. All that is
+# counted of an approval lies in that one index.
 _APPROVERS: Final = ROOTS + made(
     f", people(person) AS ((SELECT h.person FROM hands h WHERE {_STANDING}"
     " ORDER BY h.person, h.at LIMIT 1)"
@@ -72,20 +72,21 @@ _APPROVERS: Final = ROOTS + made(
     " asked AS MATERIALIZED (SELECT DISTINCT root FROM known WHERE root > %(behind)s"
     " ORDER BY root LIMIT %(n)s)"
     " SELECT a.root AS person, s.* FROM asked a CROSS JOIN LATERAL ("
-    "SELECT coalesce(sum(k.number), 0)::integer AS approvals, min(k.first) AS first,"
-    " max(k.last) AS last, coalesce(sum(k.cases), 0)::integer AS cases,"
-    " coalesce(sum(k.imported), 0)::integer AS imported,"
-    " json_object_agg(coalesce(k.kind, ''), k.number ORDER BY k.kind) FILTER (WHERE k.number > 0)"
-    " AS kinds, json_agg(k.parties) AS parties"
-    " FROM (SELECT g.kind, count(DISTINCT h.position) AS number,"
-    " count(DISTINCT (h.grant_id, h.case_id)) AS cases, min(h.at) AS first, max(h.at) AS last,"
-    " count(DISTINCT h.position) FILTER (WHERE h.imported) AS imported,"
-    " array_agg(DISTINCT h.party) AS parties"
+    "WITH given AS MATERIALIZED (SELECT h.*"
     " FROM (SELECT w.person FROM known w WHERE w.root = a.root OFFSET 0) w"
-    f" CROSS JOIN LATERAL (SELECT h.* FROM hands h WHERE {_STANDING} AND h.person = w.person"
+    " CROSS JOIN LATERAL (SELECT h.at, coalesce(h.kind, '') AS kind, h.position, h.grant_id,"
+    f" h.case_id, h.imported, h.party FROM hands h WHERE {_STANDING} AND h.person = w.person"
     " AND h.at >= %(since)s::timestamptz AND h.at < %(until)s::timestamptz"
-    " ORDER BY h.person, h.at OFFSET 0) h"
-    f" LEFT JOIN LATERAL (SELECT g.kind FROM grants g WHERE {own('g', 'grants')}"
-    " AND g.grant_id = h.grant_id ORDER BY g.grant_id LIMIT 1) g ON true"
-    " GROUP BY g.kind) k) s ORDER BY a.root"
+    " ORDER BY h.person, h.at OFFSET 0) h),"
+    # A deputy and whom they stood in for may be one person by now: their approval is one.
+    " approvals AS (SELECT g.kind, g.position, min(g.at) AS at, bool_or(g.imported) AS imported"
+    " FROM given g GROUP BY g.kind, g.position),"
+    " kinds AS (SELECT o.kind, count(*) AS number, min(o.at) AS first, max(o.at) AS last,"
+    " count(*) FILTER (WHERE o.imported) AS imported FROM approvals o GROUP BY o.kind)"
+    " SELECT coalesce(sum(k.number), 0)::integer AS approvals, min(k.first) AS first,"
+    " max(k.last) AS last, (SELECT count(*) FROM (SELECT DISTINCT g.grant_id, g.case_id"
+    " FROM given g) c) AS cases, coalesce(sum(k.imported), 0)::integer AS imported,"
+    " json_object_agg(k.kind, k.number ORDER BY k.kind) AS kinds,"
+    " (SELECT json_agg(p.party) FROM (SELECT DISTINCT g.party FROM given g) p) AS parties"
+    " FROM kinds k) s ORDER BY a.root"
 )

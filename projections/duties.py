@@ -24,7 +24,7 @@ from domain.folding import hands_of
 from domain.grant_states import Grant
 
 NAME: Final = "hands"
-FOLD: Final = 1
+FOLD: Final = 2
 """The fold version: raised whenever the rows of the same events would be others."""
 
 Act = Literal["requested", "checked", "approved"]
@@ -32,7 +32,7 @@ Act = Literal["requested", "checked", "approved"]
 
 class Hands(NamedTuple):
     """What one event says: hands that were in the case, approvals that are hands no more, a merge
-    of persons.
+    of persons, the kind that all of a grant's hands are of from now on.
 
     Each is a list of rows, JSON-able, without tenant and generation.
     """
@@ -40,6 +40,7 @@ class Hands(NamedTuple):
     rows: list[dict[str, Any]]
     void: list[dict[str, Any]]
     merges: list[dict[str, Any]]
+    kinds: list[dict[str, Any]]
 
 
 def act_of(event: Event) -> Act | None:
@@ -57,17 +58,27 @@ def act_of(event: Event) -> Act | None:
             return None
 
 
-def hands(stream_id: str, position: int, event: Event, after: Any) -> Hands | None:
-    """Return what an event adds, None for most; `after` is the state of its stream.
+def hands(stream_id: str, position: int, event: Event, before: Any, after: Any) -> Hands | None:
+    """Return what an event adds, None for most; `before` and `after` are the states of its stream.
 
     Deputy and principal both had their hand in it. An approval retracted, or made void by other
-    terms, is none.
+    terms, is none. Imported history may tell late, or differently, of which kind a grant is.
     """
     if isinstance(event, PersonMerged):
         merge = {"person": stream_id, "into_person": event.into, "position": position}
-        return Hands([], [], [merge])
+        return Hands([], [], [merge], [])
     if not isinstance(after, Grant):
         return None
+    rows = _added(stream_id, position, event, after)
+    void = _taken(stream_id, position, event, after)
+    kinds: list[dict[str, Any]] = []
+    if isinstance(before, Grant) and before.terms.kind != after.terms.kind:
+        kinds.append({"grant_id": stream_id, "kind": after.terms.kind})
+    return Hands(rows, void, [], kinds) if rows or void or kinds else None
+
+
+def _taken(stream_id: str, position: int, event: Event, after: Grant) -> list[dict[str, Any]]:
+    """Return which approvals count no more."""
     match event:
         case GrantApprovalRetracted() | CaseApprovalRetracted():
             persons = hands_of(event) if event.approver is None else {event.approver}
@@ -75,9 +86,9 @@ def hands(stream_id: str, position: int, event: Event, after: Any) -> Hands | No
         case GrantInformationProvided(terms=terms) if terms is not None:
             void = {"stage": None, "persons": None}
         case _:
-            return _added(stream_id, position, event, after)
+            return []
     of = {"grant_id": stream_id, "case_id": _case(event, after), "position": position}
-    return Hands([], [{**of, **void}], [])
+    return [{**of, **void}]
 
 
 def _case(event: Event, after: Grant) -> str:
@@ -85,10 +96,10 @@ def _case(event: Event, after: Grant) -> str:
     return event.case if isinstance(event, CaseEvent) else after.case
 
 
-def _added(stream_id: str, position: int, event: Event, after: Grant) -> Hands | None:
+def _added(stream_id: str, position: int, event: Event, after: Grant) -> list[dict[str, Any]]:
     act = act_of(event)
     if act is None:
-        return None
+        return []
     rows = {
         party.person: {
             "grant_id": stream_id,
@@ -103,8 +114,9 @@ def _added(stream_id: str, position: int, event: Event, after: Grant) -> Hands |
             "at": event.at,
             "party": party.ref,
             "imported": event.imported is not None,
+            "kind": after.terms.kind,
         }
         for party in (event.on_behalf_of, event.by)
         if party is not None and party.person
     }
-    return Hands(list(rows.values()), [], []) if rows else None
+    return list(rows.values())

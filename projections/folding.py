@@ -203,12 +203,13 @@ class Fold:
 
     def _apply(self, stored: Stored) -> Event | None:
         """Fold one event and take its hands; return it, or None where its stream is stopped."""
+        before = self._states[stored.stream_id].state
         event = self._evolve(stored)
         if event is None:
             return None
         after = self._states[stored.stream_id].state
         try:
-            found = duties.hands(stored.stream_id, stored.position, event, after)
+            found = duties.hands(stored.stream_id, stored.position, event, before, after)
         except Exception as fault:  # noqa: BLE001  (as in `_evolve`)
             self._quarantine(stored, duties.NAME, fault)
             return None

@@ -102,6 +102,7 @@ class Refold:
         self._open: dict[tuple[str, tuple[Any, ...]], Row] = {}
         self._found_hands: list[Row] = []
         self._void: list[Row] = []
+        self._told_kind: Row | None = None
         self._merge: Row | None = None
         self._lasts: dict[int, _Last] = {}
         self._skip = kind not in self._wanted
@@ -127,6 +128,9 @@ class Refold:
             self._emit(INLINE[letter].name, row)
         if self._found_hands:
             _make_void(self._found_hands, self._void)
+            if self._told_kind is not None:
+                for hand in self._found_hands:
+                    hand["kind"] = self._told_kind["kind"]
             self.rows.setdefault(HANDS.name, []).extend(self._found_hands)
         if self._merge is not None:
             self._emit(PERSON_MERGES.name, self._merge)
@@ -159,10 +163,11 @@ class Refold:
             if self._kind in self._course_kinds and position <= self._cuts[-1]:
                 self._course = courses.step(self._course, event, self._state)
             if position <= self._hands:
-                found = duties.hands(self._stream_id, position, event, self._state)
+                found = duties.hands(self._stream_id, position, event, self._before, self._state)
                 if found is not None:
                     self._found_hands += found.rows
                     self._void += found.void
+                    self._told_kind = found.kinds[-1] if found.kinds else self._told_kind
                     self._merge = found.merges[-1] if found.merges else self._merge
         except Exception as fault:  # noqa: BLE001  (as in `_evolve`)
             self._fault(stored, duties.NAME, fault)

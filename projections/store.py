@@ -51,6 +51,7 @@ class Page:
         self.hands: list[dict[str, Any]] = []
         self.void: list[dict[str, Any]] = []
         self.merges: list[dict[str, Any]] = []
+        self.kinds: dict[str, dict[str, Any]] = {}
         self.history: list[dict[str, Any]] = []
         self.keys: list[dict[str, Any]] = []
         self.quarantined: list[Quarantine] = []
@@ -60,6 +61,7 @@ class Page:
         self.hands += found.rows
         self.void += found.void
         self.merges += found.merges
+        self.kinds |= {row["grant_id"]: row for row in found.kinds}
 
     def tell(self, found: history.Row) -> None:
         """Add the line of history of one event."""
@@ -76,7 +78,12 @@ def apply(conn: Conn, tenant: str, held: Sequence[Held], page: Page) -> None:
     """
     for one in held:
         if one.projection == duties.NAME:
-            tables = ((_HANDS, page.hands), (_VOID, page.void), (_MERGES, page.merges))
+            tables = (
+                (_HANDS, page.hands),
+                (_VOID, page.void),
+                (_KINDS, list(page.kinds.values())),
+                (_MERGES, page.merges),
+            )
             _apply_tables(conn, tenant, one.generation, tables)
         elif one.projection == history.NAME:
             tables = ((_HISTORY, page.history), (_KEYS, page.keys))
@@ -205,10 +212,10 @@ _CLEAR = sql.SQL(
 
 _HANDS = sql.SQL(
     "INSERT INTO hands (tenant_id, generation, grant_id, case_id, position, person, number, act,"
-    " stage, at, party, imported)"
+    " stage, at, party, imported, kind)"
     " SELECT %s, %s, r.* FROM json_to_recordset(%s::json) AS r(grant_id uuid, case_id text,"
     " position bigint, person text, number text, act text, stage text, at timestamptz, party text,"
-    " imported boolean)"
+    " imported boolean, kind text)"
 )
 _VOID = sql.SQL(
     # The first one counts, where a page has several that take the same approval away.
@@ -225,6 +232,13 @@ _VOID = sql.SQL(
     " GROUP BY x.tenant_id, x.generation, x.grant_id, x.case_id, x.position, x.person) v"
     " WHERE h.tenant_id = v.tenant_id AND h.generation = v.generation AND h.grant_id = v.grant_id"
     " AND h.case_id = v.case_id AND h.position = v.given AND h.person = v.person"
+)
+_KINDS = sql.SQL(
+    "UPDATE hands h SET kind = r.kind"
+    " FROM (SELECT %s::uuid AS tenant_id, %s::integer AS generation, o.*"
+    " FROM json_to_recordset(%s::json) AS o(grant_id uuid, kind text)) r"
+    " WHERE h.tenant_id = r.tenant_id AND h.generation = r.generation AND h.grant_id = r.grant_id"
+    " AND h.kind <> r.kind"
 )
 _MERGES = sql.SQL(
     "INSERT INTO person_merges (tenant_id, generation, person, into_person, position)"

@@ -117,6 +117,7 @@ HANDS: Final = Table(
         "party": "text",
         "imported": "boolean",
         "void": "bigint",
+        "kind": "text",
     },
     ("grant_id", "case_id", "position", "person"),
     "x.grant_id",

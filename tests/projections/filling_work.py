@@ -36,7 +36,7 @@ _SAID: Final = {
     "customers": "1, to_id(i), 1, i, '2026-01-01Z', 'C' || i, 'organization', 'title' || i,"
     " 'key' || i, NULL, 'confirmed', '2030-01-01Z', NULL, NULL, NULL, 0, false",
     "hands": "1, to_id(i), 'c', i, 'p' || lpad((i %% %(p)s)::text, 3, '0'), 'G', 'approved', 's',"
-    " '2026-01-01Z'::timestamptz + i * interval '1 s', 's', false, NULL",
+    " '2026-01-01Z'::timestamptz + i * interval '1 s', 's', false, NULL, 'dealership'",
     "grants": "1, to_id(i), 1, i, '2026-01-01Z', 'G' || i, 'customer:' || to_id(i), 'dealership',"
     " 'active', 1, '{sell}', '{}', '', 1, 'c', NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, false",
 }

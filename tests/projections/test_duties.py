@@ -40,7 +40,9 @@ def party(person: str) -> Party:
     return Party(f"staff:{person}", person)
 
 
-def act(what: str, person: str, *, deputy: str | None = None, **more: Any) -> Event:
+def act(
+    what: str, person: str, *, deputy: str | None = None, kind: str = "dealership", **more: Any
+) -> Event:
     """One act of a person, by a deputy where one is named."""
     known: dict[str, Any] = {
         "at": day(1),
@@ -51,7 +53,7 @@ def act(what: str, person: str, *, deputy: str | None = None, **more: Any) -> Ev
     known |= more
     match what:
         case "requested":
-            terms = facts.terms({"territory": ("CN",)})
+            terms = facts.terms({"territory": ("CN",)}, kind=kind)
             return GrantRequested(
                 number="N", case="case", grantee="customer:x", terms=terms,
                 policy=PolicyRef("p", 1), **known,
@@ -63,7 +65,8 @@ def act(what: str, person: str, *, deputy: str | None = None, **more: Any) -> Ev
         case "retracted":
             return GrantApprovalRetracted(stage="s", **known)
         case "changed":
-            return GrantInformationProvided(terms=facts.terms({"territory": ("US",)}), **known)
+            terms = facts.terms({"territory": ("US",)}, kind=kind)
+            return GrantInformationProvided(terms=terms, **known)
         case _:
             return GrantNoted(label="n", **known)
 

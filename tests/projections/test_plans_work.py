@@ -154,7 +154,23 @@ def test_who_approved_how_much_reads_the_approvals_of_the_people_shown(
     assert [row["person"] for row in pages[0].items] == ["p101", "p102", "p103"]
     assert [row["approvals"] for row in pages[0].items] == [many // PEOPLE] * 3
     assert scans == 0
-    assert rows <= 2 * 4 * (many // PEOPLE) + 2 * PEOPLE + 100  # four: one more than is shown
+    assert rows <= 4 * (many // PEOPLE) + 2 * PEOPLE + 100  # four: one more than is shown
+
+
+def test_who_approved_how_much_reads_an_index_alone_once_vacuum_has_been(
+    conn: Conn, filled: tuple[Database, str], many: int
+) -> None:
+    database, tenant = filled
+    with superuser(database) as owner:
+        owner.execute("VACUUM hands")
+    pages: list[Page] = []
+    scans, rows = touched(
+        conn, lambda: pages.append(approvers.approvers(conn, tenant, limit=PEOPLE))
+    )
+    assert sum(row["approvals"] for row in pages[0].items) == many
+    assert [row["kinds"] for row in pages[0].items] == [{"dealership": many // PEOPLE}] * PEOPLE
+    assert scans == 0
+    assert rows <= 20
 
 
 def test_approvers_of_a_day_read_that_day(
