@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final, cast
 
 import msgspec
+import orjson
+from msgspec import UNSET
+from msgspec.structs import astuple, replace
 
 from domain import catalogue, customers, grants, persons, policies, staff
 from domain.events import Event
@@ -88,7 +92,7 @@ def _struct(kind: type[msgspec.Struct]) -> _Render:
         found: dict[str, Any] = {}
         for name, written in pairs:
             one = getattr(value, name)
-            if one is None or one == () or one == {}:
+            if one is None or (not one and (one == () or one == {})):
                 continue
             found[written] = shown(one, field if name == "text" and field else name, show)
         return found
@@ -102,7 +106,7 @@ _RENDERERS: Final[dict[type[Any], _Render]] = {}
 
 def event(recorded: Recorded, show: Show = masked) -> dict[str, Any]:
     """Return a recorded event: where it stands, whose hand it was, and its own fields."""
-    whole = shown(recorded.event, "", show)
+    fields: dict[str, Any] = {}
     found: dict[str, Any] = {
         "position": recorded.position,
         "type": recorded.type,
@@ -110,11 +114,22 @@ def event(recorded: Recorded, show: Show = masked) -> dict[str, Any]:
         "version": recorded.version,
         "recorded_at": instant(recorded.recorded_at),
     }
-    fields: dict[str, Any] = {}
-    for name, value in whole.items():
-        (found if name in COMMON else fields)[name] = value
+    event = recorded.event
+    for name, written, is_common in _fields(type(event)):
+        one = getattr(event, name)
+        if one is None or (not one and (one == () or one == {})):
+            continue
+        into = found if is_common else fields
+        into[written] = one if type(one) in _PLAIN else shown(one, name, show)
     found["fields"] = fields
     return found
+
+
+@cache
+def _fields(kind: type[Event]) -> tuple[tuple[str, str, bool], ...]:
+    """Return the fields of an event, by name and as written, and whether every event has each."""
+    pairs = zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
+    return tuple((name, written, written in COMMON) for name, written in pairs)
 
 
 def state(kind: str, found: Any, at: Instant, show: Show = masked) -> Any:
@@ -136,6 +151,26 @@ def state(kind: str, found: Any, at: Instant, show: Show = masked) -> Any:
     rendered["status"] = _STATUS[kind](found, at)
     return rendered
 
+
+def state_written(kind: str, found: Any, at: Instant) -> orjson.Fragment:
+    """Return what `state` returns as JSON already, for a document that `orjson` writes.
+
+    A state that holds no text is written straight from its struct.
+    """
+    if found is None or kind not in TEXTLESS or kind == "policy":
+        return orjson.Fragment(orjson.dumps(state(kind, found, at)))
+    changes: dict[str, Any] = {
+        name: UNSET
+        for name, one in zip(found.__struct_fields__, astuple(found), strict=True)
+        if not one and (one is None or type(one) in _LEFT_OUT)
+    }
+    changes["status"] = _STATUS[kind](found, at)
+    return orjson.Fragment(_ordered.encode(replace(found, **changes)))
+
+
+_ordered: Final = msgspec.json.Encoder(order="deterministic")
+_LEFT_OUT: Final = frozenset({dict, list, set, frozenset})
+"""Types whose empty values a state is shown without, as `_EMPTY` says."""
 
 TEXTLESS: Final = frozenset({"grant", "staff", "policy"})
 """Kinds whose states hold no sealed text, and need not be walked value by value."""

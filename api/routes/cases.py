@@ -78,13 +78,13 @@ def _amend(edge: Edge, call: Call, body: AmendmentGiven, _at: Instant | None) ->
 
 
 def _check(edge: Edge, call: Call, body: CheckGiven, _at: Instant | None) -> Made:
-    grant, subject = about(edge, call)
+    grant, note, subject = about(edge, call, body.note, "note")
     command = commands.CheckCase(
         grant_id=grant,
         case=call.id("case", "case"),
         check=body.kind,
         channel=body.channel,
-        note=edge.seal(body.note, "note", grant, subject),
+        note=note,
     )
     return Made(command, subject)
 

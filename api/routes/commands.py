@@ -161,7 +161,7 @@ def _answer(
         stream = next(one.stream_id for one in outcome.events if one.kind == operation.kind)
     decided_at = submission.at or call.services.ledgers.now(call.tenant)
     at = outcome.events[-1].event.at if happened else decided_at
-    document = {
+    document: dict[str, Any] = {
         "result": result,
         "id": stream,
         "version": outcome.version,
@@ -169,7 +169,7 @@ def _answer(
         "events": [rendering.event(one) for one in outcome.events],
     }
     if operation.states:
-        document["state"] = rendering.state(operation.kind, outcome.state, at)
+        document["state"] = rendering.state_written(operation.kind, outcome.state, at)
     headers = [
         (b"etag", f'"v{outcome.version}"'.encode()),
         (b"position", str(outcome.position).encode()),

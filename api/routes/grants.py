@@ -15,6 +15,7 @@ from api.shapes import Code, Deed, Grantee, Id, Path, Sha256, TermGiven, Text
 from domain.commands import grants as commands
 from domain.passing_on import MAX_CHAIN
 from domain.scopes import MAX_DIMENSIONS, MAX_PATTERNS
+from domain.sealing import Sealed
 from domain.values import Instant, Term
 
 Actions = Annotated[tuple[Code, ...], msgspec.Meta(max_length=100)]
@@ -143,16 +144,15 @@ def _request(edge: Edge, _call: Call, body: GrantGiven, at: Instant | None) -> M
 
 
 def _ask(edge: Edge, call: Call, body: QuestionGiven, _at: Instant | None) -> Made:
-    grant, subject = about(edge, call)
-    question = edge.seal(body.question, "question", grant, subject)
+    grant, question, subject = about(edge, call, body.question, "question")
     return Made(commands.AskInformation(grant_id=grant, question=question), subject)
 
 
 def _provide(edge: Edge, call: Call, body: AnswerGiven, _at: Instant | None) -> Made:
-    grant, subject = about(edge, call)
+    grant, answer, subject = about(edge, call, body.answer, "answer")
     command = commands.ProvideInformation(
         grant_id=grant,
-        answer=edge.seal(body.answer, "answer", grant, subject),
+        answer=answer,
         actions=body.actions,
         scope=body.scope,
         term=term(body.term),
@@ -162,8 +162,7 @@ def _provide(edge: Edge, call: Call, body: AnswerGiven, _at: Instant | None) -> 
 
 
 def _check(edge: Edge, call: Call, body: CheckGiven, _at: Instant | None) -> Made:
-    grant, subject = about(edge, call)
-    note = edge.seal(body.note, "note", grant, subject)
+    grant, note, subject = about(edge, call, body.note, "note")
     command = commands.RecordCheck(grant_id=grant, check=body.kind, channel=body.channel, note=note)
     return Made(command, subject)
 
@@ -179,15 +178,22 @@ def _approve(_edge: Edge, call: Call, body: ApprovalGiven, _at: Instant | None) 
 
 
 def _note(edge: Edge, call: Call, body: NoteGiven, _at: Instant | None) -> Made:
-    grant, subject = about(edge, call)
-    text = edge.seal(body.text, "text", grant, subject)
+    grant, text, subject = about(edge, call, body.text, "text")
     return Made(commands.NoteGrant(grant_id=grant, label=body.label, text=text), subject)
 
 
-def about(edge: Edge, call: Call) -> tuple[str, str]:
-    """Return the grant of the path, and whom texts about it speak of."""
+def about(
+    edge: Edge, call: Call, text: str | None, field: str
+) -> tuple[str, Sealed | None, str | None]:
+    """Return the grant of the path, a text about it sealed, and whom that speaks of.
+
+    Where there is no text nobody is looked up: that there is such a grant, the command finds.
+    """
     grant = call.id("id", "grant")
-    return grant, edge.subject("grant", grant)
+    if text is None:
+        return grant, None, None
+    subject = edge.subject("grant", grant)
+    return grant, edge.sealed(text, field, grant, subject), subject
 
 
 def simple(command: Any, *names: str) -> Make:

@@ -19,6 +19,7 @@ import uvicorn
 
 from api import bodies, logs
 from api.app import create_app, server_config
+from api.garbage import collect_seldom
 from api.problems import Answered
 from api.provisioning import Database
 from api.routes import operations_table
@@ -76,7 +77,7 @@ def main(given: str) -> None:
     settings = Settings(data_dir=Path(asked["folder"]), host="127.0.0.1", port=asked["port"])
     logs.configure(settings.log_level)
     services = Services(settings, of_database(Database(**asked["database"])))
-
+    collect_seldom()  # as a serving process does
     uvicorn.Server(server_config(create_app(services), settings)).run()
     services.close()
 
