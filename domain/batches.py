@@ -9,6 +9,7 @@ from uuid import UUID
 from domain import wire
 from domain.codec import encode
 from domain.events.common import Event
+from domain.permission_rows import Placed, closing, opening
 from domain.wire import Sent, uuid_bytes
 
 
@@ -96,6 +97,8 @@ class Batch:
         self.data: list[bytes] = []
         self.actors: list[str] = []
         self.on_behalf_of: list[str | None] = []
+        self.closed: list[Placed] = []
+        self.opened: list[Placed] = []
         self.rows: list[bytes] = []
         self.touched: list[str] = []
         self.touched_by: list[int] = []
@@ -186,4 +189,6 @@ class Batch:
             wire.json(b"[" + b",".join(self.rows) + b"]" if self.rows else None),
             wire.texts(self.touched),
             wire.integers(self.touched_by),
+            *closing(self.closed),
+            *opening(self.opened),
         )

@@ -292,6 +292,11 @@ class Flight:
             log.exception("batch failed")
             self.refuse(fault)
             return []
+        finally:
+            # A view looks at this flight, which holds its command: without this the collector of
+            # cycles would have to find every batch, for a third of what deciding it costs.
+            for pending in self._all:
+                pending.view = pending.inline = None
 
     def _land(self) -> list[Pending]:
         fault = self._fault

@@ -31,14 +31,18 @@ def united(intervals: Intervals, begin: Instant, end: Instant | None = None) -> 
 
 def without(intervals: Intervals, begin: Instant, end: Instant | None = None) -> Intervals:
     """Return `intervals` with `[begin, end)` taken out."""
-    if _is_empty((begin, end)):
+    if end is not None and end <= begin:
         return intervals
     kept: list[Interval] = []
     for one, other in intervals:
-        kept.append((one, begin if other is None else min(other, begin)))
+        until = begin if other is None else min(begin, other)
+        if one < until:
+            kept.append((one, until))
         if end is not None:
-            kept.append((max(one, end), other))
-    return tuple(interval for interval in kept if not _is_empty(interval))
+            start = max(one, end)
+            if other is None or start < other:
+                kept.append((start, other))
+    return tuple(kept)
 
 
 def difference(intervals: Intervals, taken: Intervals) -> Intervals:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from domain.batches import Batch
-from domain.ledger import Kept
+from domain.ledger import InlineRows, Kept
 from domain.pending import Pending
 from domain.view import Loaded, View
 from domain.wire import uuid_bytes
@@ -50,13 +50,8 @@ def lay(batch: Batch, pending: Pending, number: int, overlay: dict[str, Laid]) -
             batch.claim_kinds.append(claim.kind)
             batch.claim_hashes.append(claim.keyed_hash)
             batch.claim_streams.append(uuid_bytes(claim.stream_id))
-        if pending.inline is not None and pending.inline.rows:
-            offset = len(batch.types)
-            for row in pending.inline.rows:
-                row["e"] += offset
-                batch.rows.append(_rows_encoder.encode(row))
-            batch.touched += pending.inline.touched
-            batch.touched_by += [number] * len(pending.inline.touched)
+        if pending.inline is not None and pending.inline.touched:
+            _lay_rows(batch, pending.inline, number)
         for new in view.events:
             batch.lay(number, new.stream_id, new.version, new.event)
             overlay[new.stream_id] = Laid(new.kind, Loaded(new.version, new.after), number, 0)
@@ -72,6 +67,17 @@ def lay(batch: Batch, pending: Pending, number: int, overlay: dict[str, Laid]) -
     batch.claims_end.append(len(batch.claim_kinds))
     batch.events_end.append(len(batch.types))
     return relied
+
+
+def _lay_rows(batch: Batch, inline: InlineRows, number: int) -> None:
+    """Lay the rows of a command whose events are not in the batch yet."""
+    offset = len(batch.types)
+    batch.closed += [(offset + place + 1, row) for place, row in inline.closed]
+    batch.opened += [(offset + place + 1, row) for place, row in inline.opened]
+    for row in inline.rows:
+        batch.rows.append(_rows_encoder.encode(row | {"e": offset + row["e"]}))
+    batch.touched += inline.touched
+    batch.touched_by += [number] * len(inline.touched)
 
 
 def _kept(pending: Pending, view: View) -> bytes:

@@ -25,6 +25,7 @@ from domain.codec import decode
 from domain.errors import Impossible, Refused
 from domain.events import Event, stream_kind
 from domain.hosting import LedgerFactory, LedgerMapper
+from domain.permission_rows import Placed
 from domain.recorder import LedgerDatastore, LedgerRecorder
 from domain.streams import evolve
 from domain.values import Evidence, Instant, Party, Reason
@@ -99,9 +100,13 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
 
 
 class InlineRows(NamedTuple):
-    """Rows of the inline tables; each has `e`, the place of its event among those given."""
+    """Rows of the inline tables: of `permissions` those closed and opened, each with the place of
+    its event among those given, from 0; of the others `rows`, each with that place as `e`.
+    """
 
     rows: list[dict[str, Any]]
+    closed: list[Placed]
+    opened: list[Placed]
     touched: list[str]
     narrowing: bool
 

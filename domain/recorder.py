@@ -42,7 +42,9 @@ _UNASKED = bytes(16)
 """The command id of events stored through the library's own interface, without a command."""
 
 
-_APPEND = b"SELECT * FROM append(%s, true)" % b", ".join(b"$%d" % place for place in range(1, 32))
+_APPEND = b"SELECT * FROM append(%s, true, %s)" % tuple(
+    b", ".join(b"$%d" % place for place in places) for places in (range(1, 32), range(32, 49))
+)
 
 
 class LedgerDatastore(PostgresDatastore):

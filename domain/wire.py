@@ -23,6 +23,7 @@ _SMALL: Final = tuple(_ITEM.pack(4, number) for number in range(4096))
 _TRUE: Final = _LENGTH.pack(1) + b"\x01"
 _FALSE: Final = _LENGTH.pack(1) + b"\x00"
 _UUID_LENGTH: Final = _LENGTH.pack(16)
+_INFINITY: Final = _LONG_ITEM.pack(8, 2**63 - 1)
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
 
@@ -31,7 +32,9 @@ _BYTES: Final = 17
 _BIGINT: Final = 20
 _INTEGER: Final = 23
 _TEXT: Final = 25
+_TIMESTAMPTZ: Final = 1184
 _UUID: Final = 2950
+_JSONB: Final = 3802
 
 
 class Sent(NamedTuple):
@@ -58,12 +61,12 @@ def uuid(value: bytes) -> Sent:
 
 def json(text: bytes | None) -> Sent:
     """A `jsonb` from its text, UTF-8."""
-    return Sent(3802, None if text is None else b"\x01" + text)
+    return Sent(_JSONB, None if text is None else b"\x01" + text)
 
 
 def instant(at: datetime | None) -> Sent:
     """A `timestamptz`: microseconds since 2000-01-01 UTC."""
-    return Sent(1184, None if at is None else _LONG.pack((at - _EPOCH) // _TICK))
+    return Sent(_TIMESTAMPTZ, None if at is None else _LONG.pack((at - _EPOCH) // _TICK))
 
 
 def _array(oid: int, element: int, items: Sequence[bytes]) -> Sent:
@@ -92,9 +95,25 @@ def booleans(values: Iterable[bool]) -> Sent:
     return _array(1000, _BOOLEAN, [_TRUE if value else _FALSE for value in values])
 
 
-def uuids(values: Iterable[bytes]) -> Sent:
+def instants(values: Iterable[datetime | None]) -> Sent:
+    """A `timestamptz[]`; None is an open end, `infinity`."""
+    items = [
+        _INFINITY if at is None else _LONG_ITEM.pack(8, (at - _EPOCH) // _TICK) for at in values
+    ]
+    return _array(1185, _TIMESTAMPTZ, items)
+
+
+def jsons(values: Iterable[bytes]) -> Sent:
+    """A `jsonb[]` from texts, UTF-8."""
+    items = [_LENGTH.pack(len(value) + 1) + b"\x01" + value for value in values]
+    return _array(3807, _JSONB, items)
+
+
+def uuids(values: Iterable[bytes | None]) -> Sent:
     """A `uuid[]` from sixteen bytes each."""
-    return _array(2951, _UUID, [_UUID_LENGTH + value for value in values])
+    return _array(
+        2951, _UUID, [_NULL if value is None else _UUID_LENGTH + value for value in values]
+    )
 
 
 def byteas(values: Iterable[bytes]) -> Sent:

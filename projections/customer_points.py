@@ -46,14 +46,10 @@ def of_staff(
     closed = {customer: row for customer, row in old.items() if new.get(customer) != row}
     return (
         *(
-            Change("p", "close", row.key(), not _says(new.get(customer), row))
+            Change("p", "close", row, not _says(new.get(customer), row))
             for customer, row in closed.items()
         ),
-        *(
-            Change("p", "open", row.values())
-            for customer, row in new.items()
-            if old.get(customer) != row
-        ),
+        *(Change("p", "open", row) for customer, row in new.items() if old.get(customer) != row),
     )
 
 

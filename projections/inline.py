@@ -12,6 +12,9 @@ from domain.ledger import InlineRows
 from domain.view import NewEvent
 from projections import customer_points, memberships, permissions, points, standings
 from projections.inline_rows import Change
+from projections.permissions import Permission
+from projections.points import PointRow
+from projections.standings import Alias
 
 FOLDS: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -22,7 +25,7 @@ FOLDS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """Projection -> fold version of this code."""
 
-NOTHING: Final = InlineRows([], [], narrowing=False)
+NOTHING: Final = InlineRows([], [], [], [], narrowing=False)
 
 
 class InlineTables:
@@ -37,16 +40,23 @@ class InlineTables:
         permissions, `s:<party>` a standing, a merge or a membership, `p:<dimension>/<path>` a
         point. `narrowing` tells whether anything that was allowed may be allowed no longer.
         """
-        found: list[dict[str, Any]] = []
+        rows = InlineRows([], [], [], [], narrowing=False)
         touched: dict[str, None] = {}
         narrowing = False
         for place, new in enumerate(events):
             for change in changes(new):
-                found.append(_row(place, new, change))
+                narrowing = narrowing or change.narrows
+                row = change.row
+                if isinstance(row, Permission):
+                    (rows.closed if change.act == "close" else rows.opened).append((place, row))
+                    touched[f"g:{row.grantee}"] = None
+                    continue
+                rows.rows.append(_row(place, new, change))
                 for key in _keys(new, change):
                     touched[key] = None
-                narrowing = narrowing or change.narrows
-        return InlineRows(found, list(touched), narrowing) if found else NOTHING
+        if not touched:
+            return NOTHING
+        return rows._replace(touched=list(touched), narrowing=narrowing)
 
 
 Step = Callable[[Any, Any, Any], Sequence[Change]]
@@ -93,20 +103,16 @@ def _row(place: int, new: NewEvent, change: Change) -> dict[str, Any]:
 
 
 def _keys(new: NewEvent, change: Change) -> tuple[str, ...]:
-    match change.table:
-        case "g":
-            refs = {state.grantee for state in (new.before, new.after) if state is not None}
-            return tuple(f"g:{ref}" for ref in refs if ref)
-        case "s" | "m":
-            return (f"s:{new.kind}:{new.stream_id}",)
-        case "a":
+    """Return what a row that is no permission concerns."""
+    match change.row:
+        case PointRow(dimension=dimension, path=path):
+            # An assignment's row names its customer: that is what is asked about.
+            return (f"p:{dimension}" if "/" in dimension else f"p:{dimension}/{path}",)
+        case Alias():
             merged = (new.stream_id, *_into(new.before), *_into(new.after))
             return tuple(f"s:customer:{stream_id}" for stream_id in merged)
-        case "p":
-            dimension: str = change.values["dimension"]
-            if "/" in dimension:  # an assignment's row: asked about is the customer
-                return (f"p:{dimension}",)
-            return (f"p:{dimension}/{change.values['path']}",)
+        case _:
+            return (f"s:{new.kind}:{new.stream_id}",)
 
 
 def _into(customer: Any) -> tuple[str, ...]:

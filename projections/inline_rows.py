@@ -12,28 +12,31 @@ Table = Literal["g", "s", "a", "m", "p"]
 """
 
 
-class Change(NamedTuple):
-    """One row closed or opened.
-
-    `values` are JSON-able: the columns of the row, for a close those of its key; tenant,
-    generation, stream and position are added by who writes it. `narrows`: something that was so is
-    so no longer.
-    """
-
-    table: Table
-    act: Literal["close", "open"]
-    values: dict[str, Any]
-    narrows: bool = False
-
-
 class Row(Protocol):
     """A row as a pure function of a state: comparable, with its key among the open rows of its
     stream.
+
+    JSON-able: `values` are the columns of the row, `key` those that name it; tenant, generation,
+    stream and position are added by who writes it.
     """
 
     def key(self) -> dict[str, Any]: ...
 
     def values(self) -> dict[str, Any]: ...
+
+
+class Change(NamedTuple):
+    """One row closed or opened. `narrows`: something that was so is so no longer."""
+
+    table: Table
+    act: Literal["close", "open"]
+    row: Row
+    narrows: bool = False
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The columns of the row, for a close those of its key."""
+        return self.row.key() if self.act == "close" else self.row.values()
 
 
 R = TypeVar("R", bound=Row)
@@ -50,11 +53,11 @@ def difference(
     closed = [row for row in before if row not in after]
     opened = [row for row in after if row not in before]
     return [
-        *(
-            Change(table, "close", old.key(), not any(says(new, old) for new in opened))
+        *[
+            Change(table, "close", old, not any(says(new, old) for new in opened))
             for old in closed
-        ),
-        *(Change(table, "open", new.values()) for new in opened),
+        ],
+        *(Change(table, "open", new) for new in opened),
     ]
 
 

@@ -38,6 +38,20 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
         return spans((self.valid_from, self.valid_to), (other.valid_from, other.valid_to))
 
 
+class Alias(msgspec.Struct, frozen=True, gc=False):
+    """From `valid_from` on the party stands as another one does."""
+
+    into_party: str
+    valid_from: Instant
+
+    def key(self) -> dict[str, Any]:
+        """A party has one open row, which its stream names."""
+        return {}
+
+    def values(self) -> dict[str, Any]:
+        return {"into_party": self.into_party, "valid_from": self.valid_from}
+
+
 def rows(state: Customer | Staff) -> tuple[Standing, ...]:
     """Return the rows of a state, in the order of their instants."""
     intervals = staff.standing(state) if isinstance(state, Staff) else customers.standing(state)
@@ -57,10 +71,10 @@ def changes(
         found += difference("s", old, rows(after), Standing.says)
     into = _merged(after)
     if into is not None and into != _merged(before):
+        alias = Alias(f"customer:{into}", event.at)
         if _merged(before) is not None:
-            found.append(Change("a", "close", {}, narrows=True))
-        values = {"into_party": f"customer:{into}", "valid_from": event.at}
-        found.append(Change("a", "open", values))
+            found.append(Change("a", "close", alias, narrows=True))
+        found.append(Change("a", "open", alias))
     return found
 
 

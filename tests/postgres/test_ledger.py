@@ -367,7 +367,7 @@ def test_an_inline_row_that_cannot_be_made_fails_its_own_command(
             calls += 1
             if any(new.stream_id == bad for new in events):
                 raise ArithmeticError
-            return InlineRows([], [], narrowing=False)
+            return InlineRows([], [], [], [], narrowing=False)
 
     made = make_ledgers(database, Rows())
     try:

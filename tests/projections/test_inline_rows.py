@@ -28,7 +28,7 @@ from domain.events.staff import (
     StaffDeactivated,
     StaffTeamChanged,
 )
-from domain.ledger import Ledgers
+from domain.ledger import InlineRows, Ledgers
 from domain.streams import evolve
 from domain.values import Names
 from domain.view import NewEvent
@@ -59,8 +59,13 @@ def last(kind: str, *events: Event, stream_id: str | None = None) -> Any:
     return InlineTables().rows(steps(kind, stream_id or new_id(), *events)[-1:])
 
 
-def told(rows: Any) -> list[str]:
-    return [f"{row['t']}{row['o']}" for row in rows.rows]
+def told(rows: InlineRows) -> list[str]:
+    """Which tables' rows are closed and opened, closes of grants first."""
+    return [
+        *("gc" for _ in rows.closed),
+        *("go" for _ in rows.opened),
+        *(f"{row['t']}{row['o']}" for row in rows.rows),
+    ]
 
 
 ACTIVE = facts.granted(GRANTEE, new_id(), SCOPE)
@@ -109,7 +114,7 @@ def test_a_provisional_hold_confirmed_narrows_and_one_that_fell_does_not() -> No
 def test_a_revocation_under_a_hold_changes_only_the_reason_and_narrows_nothing() -> None:
     rows = last("grant", *ACTIVE, facts.suspended(5), facts.revoked(6))
     assert told(rows) == ["gc", "go"]
-    assert [stop.why for stop in rows.rows[1]["stops"]] == ["suspended", "revoked", "ended"]
+    assert [stop.why for stop in rows.opened[0][1].stops] == ["suspended", "revoked", "ended"]
     assert not rows.narrowing
 
 
@@ -207,7 +212,8 @@ def test_a_point_narrows_only_where_its_place_is_another() -> None:
 
 def test_rows_name_the_place_of_their_event_in_the_command() -> None:
     rows = InlineTables().rows(steps("grant", new_id(), *ACTIVE, facts.suspended(5)))
-    assert [row["e"] for row in rows.rows] == [3, 5, 5]
+    assert [place for place, _ in rows.closed] == [5]
+    assert [place for place, _ in rows.opened] == [3, 5]
 
 
 # --- applied by the database ----------------------------------------------------------------------

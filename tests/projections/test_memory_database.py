@@ -151,7 +151,8 @@ def test_a_lost_connection_costs_another_try_and_no_answer(
                 with superuser(database) as conn:
                     conn.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE query LIKE '%read_check%' AND pid <> pg_backend_pid()"
+                        " WHERE query LIKE '%read_check%' AND datname = current_database()"
+                        " AND pid <> pg_backend_pid()"
                     )
 
     asyncio.run(scenario())
