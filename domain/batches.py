@@ -111,14 +111,6 @@ class Batch:
             place = self.places[stream_id] = len(self.streams)
         return place
 
-    def read(self, stream_id: str, version: int, by: int) -> None:
-        """Add a read of the next command: the version it saw, and the command of this batch that
-        made it, 0 for the log."""
-        place = self.places.get(stream_id)
-        self.read_streams.append(self.place(stream_id) if place is None else place)
-        self.read_versions.append(version)
-        self.read_by.append(by)
-
     def lay(self, number: int, stream_id: str, version: int, event: Event) -> None:
         """Add an event of command `number`."""
         self.event_commands.append(number)

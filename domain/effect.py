@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from domain import intervals
 from domain.grant_states import Effect, Hold
 from domain.grants import Grant
@@ -20,6 +22,11 @@ def in_force(grant: Grant) -> InForce:
     What was entered in error never held. Whether the grantee stands, and whatever other streams
     say, is asked at the check.
     """
+    return in_force_under(grant, grant.holds)
+
+
+def in_force_under(grant: Grant, holds: Iterable[Hold]) -> InForce:
+    """Return the instants at which the terms would hold if these were all its holds."""
     if not grant.effects or not grant.grantee or grant.status == "entered_in_error":
         return ()
     over = first(grant.revoked_from, grant.ended_at)
@@ -27,7 +34,7 @@ def in_force(grant: Grant) -> InForce:
     held: intervals.Intervals = ()
     for begin, end, _ in windows:
         held = intervals.united(held, begin, first(end, over))
-    for hold in grant.holds:
+    for hold in holds:
         fell = fell_at(hold)
         last = held[-1:]
         if last and last[0][0] <= hold.from_:  # nearly always: holds come in the order of time
@@ -35,7 +42,8 @@ def in_force(grant: Grant) -> InForce:
         else:
             held = intervals.without(held, hold.from_, fell)
     if len(windows) == 1:
-        return tuple((begin, end, windows[0][2]) for begin, end in held)
+        number = windows[0][2]
+        return tuple([(begin, end, number) for begin, end in held])
     return tuple(
         (max(begin, start), first(end, stop), number)
         for start, stop, number in windows

@@ -22,6 +22,7 @@ from domain.ledger import NOTHING, Submission
 from domain.pending import Pending
 from domain.recorder import refusal_of
 from domain.view import Circumstances, Loaded, View
+from domain.wire import Sent
 
 if TYPE_CHECKING:
     from domain.ledger import Ledger, Ledgers
@@ -60,6 +61,7 @@ class Flight:
         self._put_aside: list[Pending] = []
         self._looked_up: set[str] = set()
         self._batch = Batch()
+        self._packed: tuple[Sent, ...] | None = None
         self._since = 0.0
         self._sending: Generator[tuple[int, int], None, Answer] | None = None
         self._answer: Answer | None = None
@@ -113,6 +115,7 @@ class Flight:
     def board(self, pending: Pending) -> None:
         """Decide one command more on what the earlier ones leave."""
         self._all.append(pending)
+        self._packed = None
         if self._fault is not None:
             return
         if not self._since:
@@ -229,16 +232,28 @@ class Flight:
         all_of_them, self._all, self._decided = self._all, [], []
         return [pending for pending in all_of_them if not pending.future.done()]
 
-    def send(self) -> None:
-        """Hand the batch to the server. A crash from here on leaves all of it or nothing, and
-        nobody answered."""
-        if self._fault is not None or not self._decided:
+    def pack(self) -> None:
+        """Get ready to be sent: done while there is nothing else to do, the server does not wait
+        for it."""
+        if self._fault is not None or not self._decided or self._packed is not None:
             return
         try:
             inline = self._ledgers.inline
             if inline is not None:
                 self._batch.folds = _folds_encoder.encode(dict(inline.folds))
-            self._sending = self._ledger.records.sending(self._batch)
+            self._packed = self._ledger.records.packed(self._batch)
+        except Exception as fault:
+            log.exception("a batch could not be packed")
+            self._fault = fault
+
+    def send(self) -> None:
+        """Hand the batch to the server. A crash from here on leaves all of it or nothing, and
+        nobody answered."""
+        self.pack()
+        if self._packed is None or not self._decided:
+            return
+        try:
+            self._sending = self._ledger.records.sending(self._batch, self._packed)
             self.socket = next(self._sending)
         except PersistenceError as fault:
             self._sending, self._fault = None, fault

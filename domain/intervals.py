@@ -8,14 +8,9 @@ Interval = tuple[Instant, Instant | None]
 Intervals = tuple[Interval, ...]
 
 
-def _is_empty(interval: Interval) -> bool:
-    begin, end = interval
-    return end is not None and end <= begin
-
-
 def united(intervals: Intervals, begin: Instant, end: Instant | None = None) -> Intervals:
     """Return `intervals` with `[begin, end)` added; touching intervals become one."""
-    if _is_empty((begin, end)):
+    if end is not None and end <= begin:
         return intervals
     if not intervals:
         return ((begin, end),)

@@ -37,14 +37,17 @@ def lay(batch: Batch, pending: Pending, number: int, overlay: dict[str, Laid]) -
     """
     given, view = pending.submission, pending.decided
     relied: set[int] = set()
+    places = batch.places
     for stream_id, version in view.reads.items():
         laid = overlay.get(stream_id)
         if laid is None:
-            batch.read(stream_id, version, 0)
-            continue
-        if laid.before:
-            relied.add(laid.before)
-        batch.read(stream_id, version, laid.number)
+            batch.read_by.append(0)
+        else:
+            if laid.before:
+                relied.add(laid.before)
+            batch.read_by.append(laid.number)
+        batch.read_streams.append(places.get(stream_id) or batch.place(stream_id))
+        batch.read_versions.append(version)
     if pending.writes:
         for claim in view.claims:
             batch.claim_kinds.append(claim.kind)

@@ -21,8 +21,6 @@ class Pending:
         self.view: View | None = None
         self.refusal: Refused | None = None
         self.inline: InlineRows | None = None
-        self.read_by: dict[str, int] = {}
-        """Streams read as an earlier command of the batch leaves them -> that command's place."""
 
     @property
     def decided(self) -> View:

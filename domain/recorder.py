@@ -26,6 +26,7 @@ from psycopg.rows import tuple_row
 from domain.batches import Answer, Batch, StoredRow, StreamRow, Tail
 from domain.errors import Refused
 from domain.sending import exchange
+from domain.wire import Sent
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 20_000
@@ -105,7 +106,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def append(self, batch: Batch) -> Answer:
         """Write a batch and wait; return what became of each command. Raises as `sending` does."""
-        waiting = self.sending(batch)
+        waiting = self.sending(batch, self.packed(batch))
         poll = select.poll()
         try:
             while True:
@@ -115,18 +116,23 @@ class LedgerRecorder(PostgresApplicationRecorder):
         except StopIteration as over:
             return over.value
 
-    def sending(self, batch: Batch) -> Generator[tuple[int, int], None, Answer]:
+    def packed(self, batch: Batch) -> tuple[Sent, ...]:
+        """Return a batch as it goes over the wire."""
+        return batch.sent(self.tenant.bytes)
+
+    def sending(
+        self, batch: Batch, packed: Sequence[Sent]
+    ) -> Generator[tuple[int, int], None, Answer]:
         """Write a batch; yield (socket, poll mask) as often as it waits for the server, return what
         became of each command.
 
         Raises `OperationalError` where the outcome is not known: the commands' keys tell at the
         next try."""
-        given = batch.sent(self.tenant.bytes)
         with self.datastore.get_connection() as conn:
             # The function is the transaction: a crash of this process before the server's commit
             # leaves nothing,
             # after it everything; either way nobody has been answered yet.
-            socket, waiting = conn.fileno(), exchange(conn, _APPEND, given)
+            socket, waiting = conn.fileno(), exchange(conn, _APPEND, packed)
             try:
                 while True:
                     yield socket, next(waiting)

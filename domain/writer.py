@@ -182,6 +182,7 @@ class Writer:
             elif is_answered:
                 return
             else:
+                flight.pack()
                 self._sleep(tenant, under_way, bell if goes_on else None)
             for place, pending in enumerate(coming, 1):
                 flight.board(pending)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from domain.ledger import InlineRows
+from domain.permission_rows import Placed
 from domain.view import NewEvent
 from projections import customer_points, memberships, permissions, points, standings
 from projections.inline_rows import Change
@@ -40,7 +41,9 @@ class InlineTables:
         permissions, `s:<party>` a standing, a merge or a membership, `p:<dimension>/<path>` a
         point. `narrowing` tells whether anything that was allowed may be allowed no longer.
         """
-        rows = InlineRows([], [], [], [], narrowing=False)
+        others: list[dict[str, Any]] = []
+        closed: list[Placed] = []
+        opened: list[Placed] = []
         touched: dict[str, None] = {}
         narrowing = False
         for place, new in enumerate(events):
@@ -48,15 +51,15 @@ class InlineTables:
                 narrowing = narrowing or change.narrows
                 row = change.row
                 if isinstance(row, Permission):
-                    (rows.closed if change.act == "close" else rows.opened).append((place, row))
+                    (closed if change.act == "close" else opened).append((place, row))
                     touched[f"g:{row.grantee}"] = None
                     continue
-                rows.rows.append(_row(place, new, change))
+                others.append(_row(place, new, change))
                 for key in _keys(new, change):
                     touched[key] = None
         if not touched:
             return NOTHING
-        return rows._replace(touched=list(touched), narrowing=narrowing)
+        return InlineRows(others, closed, opened, list(touched), narrowing)
 
 
 Step = Callable[[Any, Any, Any], Sequence[Change]]

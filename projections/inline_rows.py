@@ -53,10 +53,7 @@ def difference(
     closed = [row for row in before if row not in after]
     opened = [row for row in after if row not in before]
     return [
-        *[
-            Change(table, "close", old, not any(says(new, old) for new in opened))
-            for old in closed
-        ],
+        *[Change(table, "close", old, not any(says(new, old) for new in opened)) for old in closed],
         *(Change(table, "open", new) for new in opened),
     ]
 

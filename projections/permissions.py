@@ -8,9 +8,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
 
-from domain.effect import InForce, fell_at, first, in_force
+from domain.effect import InForce, fell_at, first, in_force, in_force_under
 from domain.grant_states import Hold, ends_of
 from domain.grants import Grant, GrantEvent
 from domain.values import Instant, Scope
@@ -91,17 +90,17 @@ class Permission(msgspec.Struct, frozen=True, gc=False):
 
 def rows(grant: Grant) -> tuple[Permission, ...]:
     """Return the rows of a state, in the order of their instants."""
-    return _rows(grant, in_force(grant), 0)
+    return _rows(grant, grant.holds, in_force(grant))
 
 
-def _rows(grant: Grant, intervals: InForce, start: int) -> tuple[Permission, ...]:
-    """Return the rows of the intervals from number `start` on."""
+def _rows(grant: Grant, holds: Sequence[Hold], intervals: InForce) -> tuple[Permission, ...]:
+    """Return the rows of these intervals, which `holds` cut."""
     agreed = {effect.terms.number: effect for effect in grant.effects}
-    nexts: list[Instant | None] = [begin for begin, _, _ in intervals[start + 1 :]]
-    nexts.append(None)
     found: list[Permission] = []
-    for (begin, until, number), after in zip(intervals[start:], nexts, strict=False):
-        terms, policy = agreed[number].terms, agreed[number].policy
+    for place, (begin, until, number) in enumerate(intervals, 1):
+        after = intervals[place][0] if place < len(intervals) else None
+        effect = agreed[number]
+        terms, policy = effect.terms, effect.policy
         found.append(
             Permission(
                 number,
@@ -115,7 +114,7 @@ def _rows(grant: Grant, intervals: InForce, start: int) -> tuple[Permission, ...
                 _stream(policy.policy),
                 policy.version,
                 terms.parent,
-                () if until is None else _stops(grant, until, after),
+                () if until is None else _stops(grant, holds, until, after),
             )
         )
     return tuple(found)
@@ -136,7 +135,8 @@ def changes(before: Grant | None, event: GrantEvent, after: Grant) -> Sequence[C
             return found
     old, new = in_force(before), in_force(after)
     start = 0 if earliest is None else _first_affected(earliest, old, new)
-    return difference("g", _rows(before, old, start), _rows(after, new, start), Permission.says)
+    was = _rows(before, before.holds, old[start:])
+    return difference("g", was, _rows(after, after.holds, new[start:]), Permission.says)
 
 
 def _says_same(before: Grant, after: Grant) -> bool:
@@ -195,15 +195,14 @@ def _recent(before: Grant, after: Grant, earliest: Instant) -> Sequence[Change] 
         return None
     told: list[tuple[Permission, ...]] = []
     for grant in (before, after):
-        lasting = tuple(hold for hold in grant.holds if not _fell_by(hold, fell))
-        recent = replace(grant, holds=lasting)
-        intervals = in_force(recent)
+        lasting = [hold for hold in grant.holds if not _fell_by(hold, fell)]
+        intervals = in_force_under(grant, lasting)
         while intervals and intervals[0][1] is not None and intervals[0][1] <= fell:
             intervals = intervals[1:]
         if not intervals or intervals[0][0] > fell:
             return None
         begun = (fell, *intervals[0][1:])
-        told.append(_rows(recent, (begun, *intervals[1:]), 0))
+        told.append(_rows(grant, lasting, (begun, *intervals[1:])))
     return difference("g", told[0], told[1], Permission.says)
 
 
@@ -229,12 +228,14 @@ def _first_affected(earliest: Instant, old: InForce, new: InForce) -> int:
     return number
 
 
-def _stops(grant: Grant, begin: Instant, until: Instant | None) -> tuple[Stop, ...]:
+def _stops(
+    grant: Grant, holds: Sequence[Hold], begin: Instant, until: Instant | None
+) -> tuple[Stop, ...]:
     """Return what keeps the grant out of force somewhere in `[begin, until)`, in the order of their
     instants.
     """
     found: list[Stop] = []
-    for hold in grant.holds:
+    for hold in holds:
         over = fell_at(hold)
         if (over is None or begin < over) and (until is None or hold.from_ < until):
             found.append(Stop("suspended", hold.from_, over, hold.id))

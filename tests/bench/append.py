@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from api.garbage import collect_seldom
 from api.provisioning import Database
+from api.threads import take_short_turns
 from domain.codec import encode
 from domain.commands.grants import ApproveStage, RecordCheck
 from domain.commands.supervision import ResumeGrant, SuspendGrant
@@ -70,7 +71,8 @@ class Ours:
         self._holds = dict.fromkeys(self.grants, "")
         self._turn = self._commands()
         self.bytes = 0
-        collect_seldom()  # as a serving process does
+        take_short_turns()  # as a serving process does
+        collect_seldom()
 
     def _commands(self) -> Iterator[Command]:
         while True:
