@@ -1,42 +1,92 @@
-"""From the threads that write to the event loop that answers: many outcomes, one wake-up."""
+"""Between the event loop that answers and the threads that write: commands go together, and their
+outcomes come back together."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from concurrent.futures import Future
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
 
-T = TypeVar("T")
+from domain.ledger import Outcome, Submission, Waiting
+
+HandOver = Callable[[Sequence[tuple[Submission, Waiting]]], None]
+"""What is needed of `domain.ledger.Ledgers`."""
+
+
+class Awaited:
+    """A command's outcome, awaited in the event loop and given by whichever thread has it.
+
+    A `concurrent.futures.Future` has a lock and a condition of its own for each command; here
+    nobody blocks, so none is needed.
+    """
+
+    __slots__ = ("_arrivals", "_is_done", "fault", "outcome", "waiting")
+
+    def __init__(self, arrivals: Arrivals, waiting: asyncio.Future[Outcome]) -> None:
+        self._arrivals = arrivals
+        self._is_done = False
+        self.waiting = waiting
+        self.outcome: Outcome | None = None
+        self.fault: BaseException | None = None
+
+    def done(self) -> bool:
+        """Return whether it was given."""
+        return self._is_done
+
+    def set_result(self, result: Outcome, /) -> None:
+        """Give the outcome."""
+        self.outcome, self._is_done = result, True
+        self._arrivals.put(self)
+
+    def set_exception(self, exception: BaseException | None, /) -> None:
+        """Give the refusal, or the fault."""
+        self.fault, self._is_done = exception, True
+        self._arrivals.put(self)
 
 
 class Arrivals:
-    """Brings outcomes of other threads to those who wait for them; one an event loop.
+    """Hands commands over and brings their outcomes to those who wait; one an event loop.
 
-    `asyncio.wrap_future` wakes the loop once a future, by a call of the system each. The futures of
-    one batch of commands are answered together, so the first wakes the loop and the others are
-    found there.
+    Every call of the system lets another thread in, which then keeps the event loop waiting. The
+    commands of one turn of the loop are handed over by one call, so that a writer that sleeps is
+    woken once, by all of them; those of one batch are answered together, so the first wakes the
+    loop and the others are found there.
     """
 
-    def __init__(self) -> None:
-        self._arrived: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
+    def __init__(self, hand_over: HandOver) -> None:
+        self._hand_over = hand_over
+        self._leaving: list[tuple[Submission, Awaited]] = []
+        self._arrived: deque[Awaited] = deque()
         self._woken = False
 
-    async def outcome(self, future: Future[T]) -> T:
-        """Return what the future gives, or raise it. Giving up waiting does not cancel it."""
+    async def outcome(self, submission: Submission) -> Outcome:
+        """Return what becomes of a command, or raise it. Giving up waiting does not call it back,
+        once it was handed over.
+        """
         loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[T] = loop.create_future()
-        future.add_done_callback(partial(self._put, loop, waiting))
+        waiting: asyncio.Future[Outcome] = loop.create_future()
+        if not self._leaving:
+            loop.call_soon(self._leave)
+        self._leaving.append((submission, Awaited(self, waiting)))
         return await waiting
 
-    def _put(
-        self, loop: asyncio.AbstractEventLoop, waiting: asyncio.Future[T], future: Future[T]
-    ) -> None:
-        """Called by whichever thread answered."""
+    def _leave(self) -> None:
+        """Hand over all that came in this turn of the loop; not what was given up meanwhile."""
+        leaving, self._leaving = self._leaving, []
+        together = [one for one in leaving if not one[1].waiting.done()]
+        try:
+            self._hand_over(together)
+        except Exception as fault:  # noqa: BLE001 - whoever waits gets an answer
+            for _, awaited in together:
+                if not awaited.done():
+                    awaited.set_exception(fault)
+
+    def put(self, awaited: Awaited) -> None:
+        """Take what was given; called by whichever thread gave it."""
+        loop = awaited.waiting.get_loop()
         if loop.is_closed():  # the service has ended; nobody waits any more
             return
-        self._arrived.append((waiting, future))
+        self._arrived.append(awaited)
         if not self._woken:
             self._woken = True
             loop.call_soon_threadsafe(self._hand_out)
@@ -45,11 +95,11 @@ class Arrivals:
         # First, so that who comes while this runs wakes the loop again rather than being left.
         self._woken = False
         while self._arrived:
-            waiting, future = self._arrived.popleft()
+            awaited = self._arrived.popleft()
+            waiting = awaited.waiting
             if waiting.done():  # given up: the deadline, or the caller has gone
                 continue
-            fault = future.exception()
-            if fault is None:
-                waiting.set_result(future.result())
+            if awaited.outcome is not None:
+                waiting.set_result(awaited.outcome)
             else:
-                waiting.set_exception(fault)
+                waiting.set_exception(awaited.fault or RuntimeError("nothing was given"))

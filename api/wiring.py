@@ -94,7 +94,6 @@ class Services:
         check_database(where.service)
         self.settings = settings
         self.measures = Measures()
-        self.arrivals = Arrivals()
         self._decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
         with ExitStack() as opened:
             self.keys = opened.enter_context(KeyStore(where.keys, settings.key_file))
@@ -103,6 +102,7 @@ class Services:
             self.evidence = EvidenceStore(settings.evidence_folder, self.keys)
             self.ledgers = Ledgers(where.service, InlineTables(), clock)
             opened.callback(self.ledgers.close)
+            self.arrivals = Arrivals(self.ledgers.hand_over)
             self.ledgers.pool.open()  # does not wait; whoever asks first does
             self.threads = Threads(settings.threads)
             opened.callback(self.threads.close)
@@ -137,7 +137,7 @@ class Services:
     async def begin(self) -> None:
         """Open what lives in the event loop that serves: the memory of checks and its reader."""
         take_short_turns()
-        self.arrivals = Arrivals()
+        self.arrivals = Arrivals(self.ledgers.hand_over)
         await self._reader.open()
         await self.memory.open()
 

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, Protocol, cast
 from uuid import UUID
@@ -88,6 +89,16 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     state: Any
     narrowing: bool
     acknowledge_at: float
+
+
+class Waiting(Protocol):
+    """Whoever waits for a command's outcome: a `Future`, or what stands for one."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: Outcome, /) -> None: ...
+
+    def set_exception(self, exception: BaseException | None, /) -> None: ...
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
@@ -177,10 +188,10 @@ class Ledger(Application[UUID]):
     def recall(self, kind: str, stream_id: str) -> Loaded | None:
         """Return what is remembered of a stream; a stream of another kind is nothing, at its
         version."""
-        with self._lock:
-            known = self._known.get(stream_id)
-            if known is None:
-                return None
+        known = self._known.get(stream_id)
+        if known is None:
+            return None
+        with suppress(KeyError):  # without the lock, for readers never wait: forgotten meanwhile
             self._known.move_to_end(stream_id)
         return Loaded(known[1], known[2] if known[0] == kind else None)
 
@@ -283,7 +294,15 @@ class Ledgers:
         Codes of the ledger itself: `tenant.unknown`, `ledger.busy`, `ledger.contended`,
         `ledger.unreachable`, `ledger.other_release`, `version.moved`, `claim.taken`, `key.reused`,
         `clock.skew`, `clock.not_given`."""
-        return self._writer.submit(submission)
+        future: Future[Outcome] = Future()
+        self.hand_over([(submission, future)])
+        return future
+
+    def hand_over(self, together: Sequence[tuple[Submission, Waiting]]) -> None:
+        """Queue commands that came together; each one's outcome or refusal, as `submit` gives it,
+        goes to whoever waits for it.
+        """
+        self._writer.hand_over(together)
 
     def execute(self, submission: Submission) -> Outcome:
         """Submit and wait, until the outcome may be acknowledged too."""

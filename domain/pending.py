@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 from domain.errors import Refused
-from domain.ledger import InlineRows, Outcome, Submission
+from domain.ledger import InlineRows, Outcome, Submission, Waiting
 from domain.view import View
 
 
 class Pending:
-    """A submission, what was decided of it last, and the future that waits for its outcome."""
+    """A submission, what was decided of it last, and who waits for its outcome."""
 
-    def __init__(self, submission: Submission, now: float) -> None:
+    def __init__(self, submission: Submission, waiting: Waiting, now: float) -> None:
         self.submission = submission
-        self.future: Future[Outcome] = Future()
+        self.future = waiting
         self.since = now
         self.attempts = 0
         self.stale: set[str] = set()

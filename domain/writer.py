@@ -8,13 +8,13 @@ import select
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
+from collections.abc import Sequence
 from multiprocessing import Pipe
 from typing import TYPE_CHECKING
 
 from domain.errors import Refused
 from domain.flight import DEADLINE_S, Flight
-from domain.ledger import Outcome, Submission
+from domain.ledger import Submission, Waiting
 from domain.pending import Pending
 
 if TYPE_CHECKING:
@@ -75,25 +75,31 @@ class Writer:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, submission: Submission) -> Future[Outcome]:
-        """Queue a command."""
-        pending = Pending(submission, time.monotonic())
-        tenant = submission.tenant
+    def hand_over(self, together: Sequence[tuple[Submission, Waiting]]) -> None:
+        """Queue commands that came together. A thread that sleeps is woken once, when all are
+        queued: ringing lets it in at once, and it would decide the first one alone.
+        """
+        now = time.monotonic()
+        bells: list[Bell] = []
         with self._wake:
-            queue = self._queues.get(tenant)
-            if queue is None:
-                queue = self._queues[tenant] = deque()
-            if self._closing or len(queue) + self._aboard.get(tenant, 0) >= MAX_QUEUE:
-                pending.refuse(Refused("ledger.busy"))
-                return pending.future
-            queue.append(pending)
-            if tenant not in self._busy:
-                self._schedule(tenant)
-            elif self._asleep:
-                bell = self._asleep.pop(tenant, None)
-                if bell is not None:
-                    bell.ring()
-        return pending.future
+            for submission, waiting in together:
+                pending = Pending(submission, waiting, now)
+                tenant = submission.tenant
+                queue = self._queues.get(tenant)
+                if queue is None:
+                    queue = self._queues[tenant] = deque()
+                if self._closing or len(queue) + self._aboard.get(tenant, 0) >= MAX_QUEUE:
+                    pending.refuse(Refused("ledger.busy"))
+                    continue
+                queue.append(pending)
+                if tenant not in self._busy:
+                    self._schedule(tenant)
+                elif self._asleep:
+                    bell = self._asleep.pop(tenant, None)
+                    if bell is not None:
+                        bells.append(bell)
+            for bell in bells:
+                bell.ring()
 
     def _schedule(self, tenant: str) -> None:
         """Put a tenant with waiting commands in line, once. The lock is held."""

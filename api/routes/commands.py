@@ -135,8 +135,7 @@ async def _submit(call: Call, submission: Submission) -> Outcome:
     Giving up waiting is not rolling back: what was handed over may be committed all the same, and
     the caller's next try with the same key finds it.
     """
-    services = call.services
-    outcome = await services.arrivals.outcome(services.ledgers.submit(submission))
+    outcome = await call.services.arrivals.outcome(submission)
     pause = outcome.acknowledge_at - time.monotonic()
     if pause > 0:
         await asyncio.sleep(pause)
@@ -159,8 +158,10 @@ def _answer(
     stream = submission.command.stream_id
     if happened and operation.created:  # repeated, the id is the one made the first time
         stream = next(one.stream_id for one in outcome.events if one.kind == operation.kind)
-    decided_at = submission.at or call.services.ledgers.now(call.tenant)
-    at = outcome.events[-1].event.at if happened else decided_at
+    if happened:
+        at = outcome.events[-1].event.at
+    else:
+        at = submission.at or call.services.ledgers.now(call.tenant)
     document: dict[str, Any] = {
         "result": result,
         "id": stream,

@@ -9,7 +9,7 @@ from typing import Any
 
 from api.provisioning import Database
 from domain.flight import Flight
-from domain.ledger import Outcome, Submission
+from domain.ledger import Outcome, Submission, Waiting
 from domain.view import Loaded
 from domain.writer import Writer
 from tests.support.owner import superuser
@@ -33,15 +33,14 @@ def _without_overlay() -> None:
 
 def _without_waiting() -> None:
     """Let a command be answered when it is accepted, before it is committed."""
-    original = Writer.submit
+    original = Writer.hand_over
 
-    def submit(self: Writer, submission: Submission) -> Future[Outcome]:
-        original(self, submission)
-        answered: Future[Outcome] = Future()
-        answered.set_result(Outcome("done", (), 0, 0, None, narrowing=False, acknowledge_at=0.0))
-        return answered
+    def hand_over(self: Writer, together: Sequence[tuple[Submission, Waiting]]) -> None:
+        original(self, [(submission, Future[Outcome]()) for submission, _ in together])
+        for _, waiting in together:
+            waiting.set_result(Outcome("done", (), 0, 0, None, narrowing=False, acknowledge_at=0.0))
 
-    Writer.submit = submit
+    Writer.hand_over = hand_over
 
 
 PROCESS: Mapping[str, Callable[[], None]] = {
