@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
@@ -27,6 +28,8 @@ DIMENSION: Final = "customer"
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _PARTY: Final = re.compile(rf"(?:customer|staff):({_ID.pattern})")
+SHORTEST: Final = 36
+"""No id, digest or party has fewer characters."""
 
 
 class Place(NamedTuple):
@@ -57,8 +60,9 @@ def row(place: Place, event: Event | None, after: Any) -> Row:
     the state of its stream, None where it cannot be folded.
     """
     kind = stream_kind(place.type)
-    told: Iterator[str] = iter(()) if event is None else texts(event)
-    said = list(dict.fromkeys(text for text in map(folded, told) if text))
+    own = [] if event is None else _strings(event)
+    told = [] if event is None else _told(event, own)
+    said = list(dict.fromkeys([text for text in map(folded, told) if text]))
     customers = _customers(kind, place.stream_id, event, after)
     grant = place.stream_id if kind == "grant" else None
     at = place.recorded_at if event is None else event.at
@@ -76,8 +80,9 @@ def row(place: Place, event: Event | None, after: Any) -> Row:
     }
     keys = {f"a:{ref}" for ref in (place.actor, place.on_behalf_of) if ref}
     keys |= {f"c:{one}" for one in customers}
-    keys |= {f"n:{one}" for one in named(event) if one != place.stream_id}
-    keys |= {f"w:{one}" for one in words(said)}
+    keys |= {f"n:{one}" for one in _ids(own) if one != place.stream_id}
+    for text in said:
+        keys |= _word_keys(text)
     keys.add(f"t:{unversioned(place.type)}")
     if grant is not None:
         keys.add(f"g:{grant}")
@@ -90,24 +95,35 @@ def unversioned(stored_name: str) -> str:
     return stored_name.rpartition(".")[0]
 
 
-def texts(event: Event) -> Iterator[str]:
-    """Yield the clear texts of an event's own fields, its reason's code and its kinds of evidence.
+def named(event: Event) -> set[str]:
+    """Return the ids that an event's own fields name: other streams, and its case."""
+    return _ids(_strings(event))
+
+
+def _told(event: Event, own: Iterable[str]) -> list[str]:
+    """Return the clear texts of an event's own fields, its reason's code and its kinds of evidence.
 
     Ids and digests are none, and a sealed text is never looked into.
     """
-    for text in _strings(event):
-        if not any(one.fullmatch(text) for one in (_ID, _DIGEST, _PARTY)):
-            yield text
+    found = [text for text in own if not _is_technical(text)]
     if event.reason is not None and event.reason.code is not None:
-        yield event.reason.code
-    for one in event.evidence:
-        yield one.kind
+        found.append(event.reason.code)
+    found += [one.kind for one in event.evidence]
+    return found
 
 
-def named(event: Event | None) -> set[str]:
-    """Return the ids that an event's own fields name: other streams, and its case."""
+def _is_technical(text: str) -> bool:
+    """Tell whether a text is an id, a digest or a party."""
+    if len(text) < SHORTEST:
+        return False
+    return any(one.fullmatch(text) for one in (_ID, _DIGEST, _PARTY))
+
+
+def _ids(texts: Iterable[str]) -> set[str]:
     found: set[str] = set()
-    for text in () if event is None else _strings(event):
+    for text in texts:
+        if len(text) < SHORTEST:
+            continue
         party = _PARTY.fullmatch(text)
         if party is not None:
             found.add(party[1])
@@ -116,30 +132,40 @@ def named(event: Event | None) -> set[str]:
     return found
 
 
-def _strings(event: Event) -> Iterator[str]:
-    """Every clear text in an event's own fields."""
-    for field in event.__struct_fields__:
-        if field not in COMMON:
-            yield from _inside(getattr(event, field))
+@lru_cache(maxsize=8192)
+def _word_keys(text: str) -> frozenset[str]:
+    """Return the keys of a folded text; most texts come again and again."""
+    return frozenset([f"w:{one}" for one in words((text,))])
 
 
-def _inside(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case Sealed():
-            return
-        case msgspec.Struct():
-            for field in value.__struct_fields__:
-                yield from _inside(getattr(value, field))
-        case Mapping():
-            for one in cast(Mapping[str, Any], value).values():
-                yield from _inside(one)
-        case list() | tuple() | set() | frozenset():
-            for one in cast(Iterable[Any], value):
-                yield from _inside(one)
-        case _:
-            return
+def _strings(event: Event) -> list[str]:
+    """Return every clear text in an event's own fields."""
+    found: list[str] = []
+    for field in _own_fields(type(event)):
+        _look_inside(getattr(event, field), found)
+    return found
+
+
+@cache
+def _own_fields(event: type[Event]) -> tuple[str, ...]:
+    return tuple(field for field in event.__struct_fields__ if field not in COMMON)
+
+
+def _look_inside(value: Any, found: list[str]) -> None:
+    """Add the clear texts in a value."""
+    if isinstance(value, str):
+        found.append(value)
+    elif isinstance(value, Sealed):
+        return
+    elif isinstance(value, msgspec.Struct):
+        for field in value.__struct_fields__:
+            _look_inside(getattr(value, field), found)
+    elif isinstance(value, dict):
+        for one in cast(dict[str, Any], value).values():
+            _look_inside(one, found)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for one in cast(Iterable[Any], value):
+            _look_inside(one, found)
 
 
 def _customers(kind: str, stream_id: str, event: Event | None, after: Any) -> list[str]:
