@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from domain.ledger import Outcome, Submission, Waiting
 
@@ -83,13 +84,13 @@ class Arrivals:
 
     def put(self, awaited: Awaited) -> None:
         """Take what was given; called by whichever thread gave it."""
-        loop = awaited.waiting.get_loop()
-        if loop.is_closed():  # the service has ended; nobody waits any more
-            return
         self._arrived.append(awaited)
         if not self._woken:
             self._woken = True
-            loop.call_soon_threadsafe(self._hand_out)
+            # A loop that is closed raises: the service has ended, and nobody waits any more. Whose
+            # commands were in the same batch must not hear of it.
+            with suppress(RuntimeError):
+                awaited.waiting.get_loop().call_soon_threadsafe(self._hand_out)
 
     def _hand_out(self) -> None:
         # First, so that who comes while this runs wakes the loop again rather than being left.
@@ -101,5 +102,8 @@ class Arrivals:
                 continue
             if awaited.outcome is not None:
                 waiting.set_result(awaited.outcome)
+            elif awaited.fault is None or isinstance(awaited.fault, StopIteration):
+                # A StopIteration is no answer to asyncio: it would end this turn for all behind it.
+                waiting.set_exception(RuntimeError(f"no outcome: {awaited.fault!r}"))
             else:
-                waiting.set_exception(awaited.fault or RuntimeError("nothing was given"))
+                waiting.set_exception(awaited.fault)

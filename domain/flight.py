@@ -62,6 +62,7 @@ class Flight:
         self._looked_up: set[str] = set()
         self._batch = Batch()
         self._packed: tuple[Sent, ...] | None = None
+        self._packed_at = 0
         self._since = 0.0
         self._sending: Generator[tuple[int, int], None, Answer] | None = None
         self._answer: Answer | None = None
@@ -92,15 +93,10 @@ class Flight:
         except (Refused, PersistenceError) as fault:
             self._fault = fault
             return
-        wanted: set[str] = set()
-        for pending in coming:
-            wanted |= pending.stale
-            for _, stream_id in pending.submission.command.hints():
-                if stream_id not in self._overlay and not self._ledger.knows(stream_id):
-                    wanted.add(stream_id)
-        if not wanted:
-            return
         try:
+            wanted = self._wanted(coming)
+            if not wanted:
+                return
             self._ledger.refresh(wanted)
             self._looked_up |= wanted
         except (Refused, UnknownEvent):
@@ -111,6 +107,15 @@ class Flight:
             self._fault = fault
         except Exception:  # such as an id that is none: the commands that look at it fail alone
             log.exception("loading ahead failed")
+
+    def _wanted(self, coming: Sequence[Pending]) -> set[str]:
+        wanted: set[str] = set()
+        for pending in coming:
+            wanted |= pending.stale
+            for _, stream_id in pending.submission.command.hints():
+                if stream_id not in self._overlay and not self._ledger.knows(stream_id):
+                    wanted.add(stream_id)
+        return wanted
 
     def board(self, pending: Pending) -> None:
         """Decide one command more on what the earlier ones leave."""
@@ -232,9 +237,16 @@ class Flight:
         all_of_them, self._all, self._decided = self._all, [], []
         return [pending for pending in all_of_them if not pending.future.done()]
 
-    def pack(self) -> None:
-        """Get ready to be sent: done while there is nothing else to do, the server does not wait
-        for it."""
+    def pack_ahead(self) -> None:
+        """Get ready to be sent while there is nothing else to do: the server will not wait for it.
+
+        Again only once the batch has doubled: while the server is slow commands come one by one.
+        """
+        if len(self._all) >= 2 * self._packed_at:
+            self._packed_at = len(self._all)
+            self._pack()
+
+    def _pack(self) -> None:
         if self._fault is not None or not self._decided or self._packed is not None:
             return
         try:
@@ -249,7 +261,7 @@ class Flight:
     def send(self) -> None:
         """Hand the batch to the server. A crash from here on leaves all of it or nothing, and
         nobody answered."""
-        self.pack()
+        self._pack()
         if self._packed is None or not self._decided:
             return
         try:

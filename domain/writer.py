@@ -128,8 +128,13 @@ class Writer:
                     tenant = self._ready.popleft()
                 try:
                     self._serve(tenant, bell)
-                except Exception:  # a defect must not take the thread and with it every tenant
+                except Exception as fault:  # must not take the thread and with it every tenant
                     log.exception("the writer failed")
+                    with self._wake:
+                        left = list(self._queues[tenant])
+                        self._queues[tenant].clear()
+                    for pending in left:  # they would meet the same, and wait for ever
+                        pending.refuse(fault)
                 finally:
                     with self._wake:
                         self._busy.discard(tenant)
@@ -188,7 +193,7 @@ class Writer:
             elif is_answered:
                 return
             else:
-                flight.pack()
+                flight.pack_ahead()
                 self._sleep(tenant, under_way, bell if goes_on else None)
             for place, pending in enumerate(coming, 1):
                 flight.board(pending)

@@ -28,6 +28,9 @@ DIMENSION: Final = "customer"
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _PARTY: Final = re.compile(rf"(?:customer|staff):({_ID.pattern})")
+SHORT: Final = 32
+"""So long texts are remembered; of a long Chinese one each pair of neighbours would be kept."""
+
 SHORTEST: Final = 36
 """No id, digest or party has fewer characters."""
 
@@ -61,8 +64,11 @@ def row(place: Place, event: Event | None, after: Any) -> Row:
     """
     kind = stream_kind(place.type)
     own = [] if event is None else _strings(event)
-    told = [] if event is None else _told(event, own)
-    said = list(dict.fromkeys([text for text in map(folded, told) if text]))
+    said: dict[str, frozenset[str]] = {}
+    for text in [] if event is None else _told(event, own):
+        same, word_keys = _read(text) if len(text) <= SHORT else _cut(text)
+        if same:
+            said[same] = word_keys
     customers = _customers(kind, place.stream_id, event, after)
     grant = place.stream_id if kind == "grant" else None
     at = place.recorded_at if event is None else event.at
@@ -81,8 +87,7 @@ def row(place: Place, event: Event | None, after: Any) -> Row:
     keys = {f"a:{ref}" for ref in (place.actor, place.on_behalf_of) if ref}
     keys |= {f"c:{one}" for one in customers}
     keys |= {f"n:{one}" for one in _ids(own) if one != place.stream_id}
-    for text in said:
-        keys |= _word_keys(text)
+    keys = keys.union(*said.values())
     keys.add(f"t:{unversioned(place.type)}")
     if grant is not None:
         keys.add(f"g:{grant}")
@@ -132,10 +137,14 @@ def _ids(texts: Iterable[str]) -> set[str]:
     return found
 
 
-@lru_cache(maxsize=8192)
-def _word_keys(text: str) -> frozenset[str]:
-    """Return the keys of a folded text; most texts come again and again."""
-    return frozenset([f"w:{one}" for one in words((text,))])
+def _cut(text: str) -> tuple[str, frozenset[str]]:
+    """Return a text folded, and the keys of its words."""
+    same = folded(text)
+    return same, frozenset([f"w:{one}" for one in words((same,))])
+
+
+_read = lru_cache(maxsize=2048)(_cut)
+"""Short texts come again and again: codes, kinds, names of things."""
 
 
 def _strings(event: Event) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Final
 
 MAX_WORD: Final = 64
@@ -22,7 +21,6 @@ _IDEOGRAPHS: Final = (
 _RUN: Final = re.compile(rf"(?P<signs>[{_IDEOGRAPHS}]+)|[^\W_{_IDEOGRAPHS}]+")
 
 
-@lru_cache(maxsize=8192)
 def folded(text: str) -> str:
     """Return the text as it is compared: one width, one case, one space where there are any.
 

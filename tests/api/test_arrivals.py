@@ -110,6 +110,25 @@ def test_what_is_answered_while_it_is_handed_over_is_found_and_a_refusal_is_rais
     asyncio.run(work())
 
 
+def test_a_fault_that_asyncio_refuses_is_told_and_those_behind_it_are_answered() -> (
+    None
+):
+    def hand_over(together: Sequence[tuple[Submission, Waiting]]) -> None:
+        (_, first), (_, second) = together
+        first.set_exception(StopIteration())
+        second.set_result(outcome(2))
+
+    async def work() -> None:
+        arrivals = Arrivals(hand_over)
+        first, second = await asyncio.gather(
+            *(arrivals.outcome(command(one)) for one in range(2)), return_exceptions=True
+        )
+        assert isinstance(first, RuntimeError)
+        assert second == outcome(2)
+
+    asyncio.run(work())
+
+
 def test_where_nothing_can_be_handed_over_everyone_is_told() -> None:
     def hand_over(_: Sequence[tuple[Submission, Waiting]]) -> None:
         raise ValueError("a defect")

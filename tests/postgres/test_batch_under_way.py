@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
@@ -16,6 +17,7 @@ from domain.errors import Refused
 from domain.events.person import AccountLinked
 from domain.flight import Flight
 from domain.ledger import Ledgers, Outcome
+from domain.recorder import LedgerRecorder
 from domain.sealing import Sealed
 from domain.values import stamp
 from domain.view import Command, View
@@ -233,3 +235,60 @@ def test_an_answer_that_cannot_be_read_is_told_and_the_next_command_is_written(
             scene.submit(scene.ours, scene.link("first")).result(PATIENCE_S)
     assert scene.submit(scene.ours, scene.link("second")).result(PATIENCE_S).version == 3
     assert scene.accounts() == ["first", "second"]
+
+
+class Unhinted(Register, frozen=True, kw_only=True):
+    """Cannot say what it will look at."""
+
+    def hints(self) -> tuple[tuple[str, str], ...]:
+        raise ValueError("no hint")
+
+
+def test_a_command_that_cannot_say_what_it_looks_at_keeps_nobody_waiting(scene: Scene) -> None:
+    with Held(scene.database, scene.tenant) as held:
+        first = scene.submit(scene.ours, scene.link("first"))
+        held.until(1)
+        waiting = [
+            scene.submit(scene.ours, Unhinted(person=new_id())),
+            scene.submit(scene.ours, Register(person=new_id())),
+        ]
+    assert [one.result(PATIENCE_S).status for one in (first, *waiting)] == ["done"] * 3
+
+
+def test_a_defect_of_the_writer_is_told_to_whoever_waits_and_the_next_command_is_written(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ValueError("a defect")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Flight, "__init__", broken)
+        with pytest.raises(ValueError, match="a defect"):
+            scene.submit(scene.ours, scene.link("first")).result(PATIENCE_S)
+    assert scene.submit(scene.ours, scene.link("second")).result(PATIENCE_S).status == "done"
+
+
+def test_a_batch_that_grows_while_the_server_is_slow_is_packed_as_often_as_it_doubles(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[int] = []
+    pack = LedgerRecorder.packed
+
+    def counted(self: LedgerRecorder, batch: Batch) -> Any:
+        packed.append(len(batch.command_ids))
+        return pack(self, batch)
+
+    monkeypatch.setattr(LedgerRecorder, "packed", counted)
+    with Held(scene.database, scene.tenant) as held:
+        first = scene.submit(scene.ours, scene.link("first"))
+        held.until(1)
+        waiting: list[Future[Outcome]] = []
+        for _ in range(40):
+            scene.decided.clear()
+            waiting.append(scene.submit(scene.ours, scene.unless("first", "no news")))
+            assert scene.decided.wait(PATIENCE_S)
+        ahead = list(packed)
+    assert first.result(PATIENCE_S).status == "done"
+    assert {one.result(PATIENCE_S).status for one in waiting} == {"no_op"}
+    assert 2 <= len(ahead) <= 8
+    assert all(other >= 2 * one for one, other in pairwise(ahead[1:]))
