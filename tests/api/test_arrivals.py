@@ -110,9 +110,7 @@ def test_what_is_answered_while_it_is_handed_over_is_found_and_a_refusal_is_rais
     asyncio.run(work())
 
 
-def test_a_fault_that_asyncio_refuses_is_told_and_those_behind_it_are_answered() -> (
-    None
-):
+def test_a_fault_that_asyncio_refuses_is_told_and_those_behind_it_are_answered() -> None:
     def hand_over(together: Sequence[tuple[Submission, Waiting]]) -> None:
         (_, first), (_, second) = together
         first.set_exception(StopIteration())
