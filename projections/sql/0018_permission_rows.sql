@@ -1,5 +1,5 @@
--- Rows of `permissions` come to the append as arrays, one a column, in place of JSON objects: half of what writing them
--- cost was reading the objects. See docs/architecture.md, "Append".
+-- Rows of `permissions` come to the append as arrays, one a column, in place of JSON objects: a third of what writing
+-- them cost was reading the objects. See docs/architecture.md, "Append".
 
 -- Closes and opens rows of grants. Of events left out (no position) nothing is written.
 --

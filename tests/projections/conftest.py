@@ -4,11 +4,12 @@ model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -61,6 +62,24 @@ def projector(database: Database) -> Iterator[psycopg.Connection[Any]]:
     """A connection of the projector's role."""
     with psycopg.connect(database.projector, autocommit=True) as conn:
         yield conn
+
+
+def apply_objects(
+    conn: psycopg.Connection[Any],
+    tenant: str,
+    positions: Sequence[int | None],
+    rows: Sequence[dict[str, Any]],
+) -> None:
+    """Write rows as objects, past every guard; the tenant is set already."""
+    conn.execute(
+        "SELECT inline_apply(%s::uuid, %s::jsonb, %s::bigint[], %s::jsonb)",
+        (
+            tenant,
+            msgspec.json.encode(dict.fromkeys(FOLDS, 1)).decode(),
+            list(positions),
+            msgspec.json.encode(rows).decode(),
+        ),
+    )
 
 
 class Asker:

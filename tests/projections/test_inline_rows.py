@@ -34,7 +34,7 @@ from domain.values import Names
 from domain.view import NewEvent
 from projections.inline import NOTHING, InlineTables
 from tests.projections import facts
-from tests.projections.conftest import FOLDS, Asker
+from tests.projections.conftest import Asker, apply_objects
 from tests.projections.facts import BY, FACT, NAMES, START, Record, day
 from tests.support.ledger import new_id, submission
 from tests.support.owner import superuser
@@ -225,15 +225,7 @@ def apply(
     """Call the function as `append` does, past every guard."""
     with superuser(database) as conn, conn.transaction():
         conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
-        conn.execute(
-            "SELECT inline_apply(%s::uuid, %s::jsonb, %s::bigint[], %s::jsonb)",
-            (
-                tenant,
-                msgspec.json.encode(dict.fromkeys(FOLDS, 1)).decode(),
-                positions,
-                msgspec.json.encode(rows).decode(),
-            ),
-        )
+        apply_objects(conn, tenant, positions, rows)
 
 
 def standing(place: int, act: str, begin: float, until: float = 100) -> dict[str, Any]:

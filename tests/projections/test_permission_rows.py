@@ -8,14 +8,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import psycopg
 import pytest
 
 from api.provisioning import Database
 from domain.permission_rows import Placed, closing, opening
 from projections.permissions import Permission, Stop
-from tests.projections.conftest import FOLDS
+from tests.projections.conftest import FOLDS, apply_objects
 from tests.projections.facts import START, day
 from tests.support.ledger import make_tenant, new_id
 from tests.support.owner import superuser
@@ -92,15 +91,7 @@ def _objects(conn: Any, tenant: str, made: Batches, batch: Any) -> None:
         for place, row in given
         for values in [row.key() if letter == "c" else row.values()]
     ]
-    conn.execute(
-        "SELECT inline_apply(%s::uuid, %s::jsonb, %s::bigint[], %s::jsonb)",
-        (
-            tenant,
-            msgspec.json.encode(dict.fromkeys(FOLDS, 1)).decode(),
-            positions,
-            msgspec.json.encode(rows).decode(),
-        ),
-    )
+    apply_objects(conn, tenant, positions, rows)
 
 
 def _arrays(conn: Any, tenant: str, made: Batches, batch: Any, *, apart: bool) -> None:
