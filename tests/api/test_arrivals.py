@@ -176,7 +176,8 @@ def test_an_answer_after_the_loop_has_ended_troubles_nobody(
         waiting.cancel()
 
     asyncio.run(work())
-    late.answer(0)
+    ((_, waiting),) = late.turns[0]
+    waiting.set_result(outcome(1))  # nor does the thread that answers, and with it others' commands
     assert caplog.records == []
 
 
