@@ -200,7 +200,7 @@ def _list(
         view = looked(conn, known, *past)
         with looking(places, conn, known, view):
             found = whole(lambda after: ask(conn, known, view, after))
-            kinds = _kind_names(conn, known.id)
+            kinds = kind_names(conn, known.id)
         if order is not None:
             found.sort(key=order)
         numbers = staff_numbers(conn, known.id)
@@ -213,7 +213,7 @@ def _list(
     return FINDINGS if found and finding else FINE
 
 
-def _kind_names(conn: psycopg.Connection[Any], tenant: str) -> dict[str, str]:
+def kind_names(conn: psycopg.Connection[Any], tenant: str) -> dict[str, str]:
     """Return kind of grants -> what its policy calls it, as of what `conn` reads."""
     with conn.transaction():
         conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))

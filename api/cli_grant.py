@@ -84,13 +84,13 @@ def _headings() -> list[str]:
     return [say(f"grant.{name}" if name != "grant" else "duties.grant") for name in names]
 
 
-def _row(one: Mapping[str, Any], book: Book) -> tuple[str, ...]:
+def _row(one: Mapping[str, Any], book: ServiceBook) -> tuple[str, ...]:
     from api.cli_grant_shown import when
 
     return (
         one["number"] or one["grant_id"],
         word("statuses", one["status"]),
-        one["kind"],
+        book.kind(one["kind"]),
         book.of(one["grantee"]) if one["grantee"] else "",
         ", ".join(one["actions"]),
         when(one["revoked_from"] or one["ends_at"]),

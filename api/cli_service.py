@@ -11,7 +11,7 @@ import typer
 
 from api.cli_errors import Failure, Usage
 from api.cli_shown import UNREACHABLE, aside
-from api.cli_texts import say, word
+from api.cli_texts import say, spoken, word
 
 if TYPE_CHECKING:
     from api.cli_client import Service
@@ -141,6 +141,7 @@ class ServiceBook:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._known: dict[str, Any] = {}
+        self._kinds: dict[str, str] = {}
         self._silent = False
         self._me: Mapping[str, Any] | None = None
 
@@ -163,6 +164,19 @@ class ServiceBook:
         if state is None or str(version) not in state["versions"]:
             return None
         return state["versions"][str(version)]["body"]
+
+    def kind(self, code: str) -> str:
+        """Return what its newest policy calls a kind of grants; one without a name is its code."""
+        if code not in self._kinds and not self._silent and len(self._kinds) < NAMES:
+            try:
+                for page in self._service.pages("/v1/policies", {"kind": code}):
+                    for one in page:
+                        if one["names"] is not None:
+                            self._kinds[code] = one["names"][spoken()]
+            except Failure as fault:
+                self._silent = fault.exit_code == UNREACHABLE
+            self._kinds.setdefault(code, code)
+        return self._kinds.get(code, code)
 
     def _state(self, path: str) -> Any:
         if path not in self._known and not self._silent and len(self._known) < NAMES:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli_compliance import MAX_DAYS, PAGE, TenantOption, clock, whole
+from api.cli_compliance import MAX_DAYS, PAGE, TenantOption, clock, kind_names, whole
 from api.cli_errors import Usage
 from api.cli_help import Command
 from api.cli_past import AsOf, At, Happened, looked, looking
@@ -71,17 +71,20 @@ def worklist(
         streams = view.of(ledgers.ledger(known.id))
         with looking(places, conn, known, view):
             found = whole(lambda after: read(conn, streams, view.at, wish, after=after, limit=PAGE))
+            kinds = kind_names(conn, known.id)
         customers = _customer_numbers(conn, known.id, [row["customer"] for row in found])
     if as_json:
         document({"items": found, **view.named()})
         return FINE
     names = ("since", "days", "task", "record", "customer", "needs", "could")
-    table([say(f"work.{name}") for name in names], [_task(row, customers) for row in found])
+    table([say(f"work.{name}") for name in names], [_task(row, kinds, customers) for row in found])
     line(say("work.total", number=len(found)))
     return FINE
 
 
-def _task(row: dict[str, Any], customers: dict[str, str]) -> tuple[object, ...]:
+def _task(
+    row: dict[str, Any], kinds: Mapping[str, str], customers: Mapping[str, str]
+) -> tuple[object, ...]:
     names: dict[str, str] = row["stage_names"] or {}
     stage = names.get(spoken())
     needs = ", ".join(map(_need, row["needs"]))
@@ -93,11 +96,12 @@ def _task(row: dict[str, Any], customers: dict[str, str]) -> tuple[object, ...]:
         who.append(say("work.more", number=row["could_count"] - len(who)))
     if row["members"]:
         who.append(say("work.members", number=row["members"]))
+    kind = row["grant_kind"]
     return (
         row["since"],
         str(row["waiting_days"]),
         word("tasks", row["kind"]) + ("" if stage is None else f" ({stage})"),
-        " ".join(filter(None, (row["grant_kind"], row["number"]))),
+        " ".join(filter(None, (kinds.get(kind, kind), row["number"]))),
         customers.get(row["customer"] or "", ""),
         needs,
         ", ".join(who) or (row["hindrance"] or say("work.nobody")),
@@ -105,7 +109,12 @@ def _task(row: dict[str, Any], customers: dict[str, str]) -> tuple[object, ...]:
 
 
 def _need(one: dict[str, Any]) -> str:
-    what = "/".join(one.get("kinds") or one.get("levels") or ())
+    from projections.history_lines_names import texts
+
+    section = "kind" if one.get("kinds") else "level"
+    names: Mapping[str, Mapping[str, str]] = texts()["words"][section]
+    codes: Sequence[str] = one.get("kinds") or one.get("levels") or ()
+    what = "/".join(names[code][spoken()] if code in names else code for code in codes)
     role = word("roles", one["role"]) + (f" ({what})" if what else "")
     return f"{role} \N{MULTIPLICATION SIGN} {one['missing']}"
 

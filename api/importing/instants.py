@@ -34,7 +34,7 @@ def microseconds(cell: str | datetime | date, pattern: str | None, zone: tzinfo 
 
     Of an hour that a zone has twice the first is taken. Raises `BadCell`:
     `import.instant_impossible` (not in the calendar, or left out when clocks were put forward),
-    `import.zone_missing`."""
+    `import.zone_missing`. Year 1 or 9999 somewhere else may be no year in UTC."""
     try:
         read = _read(cell, pattern)
         if read.tzinfo is None:
@@ -43,7 +43,7 @@ def microseconds(cell: str | datetime | date, pattern: str | None, zone: tzinfo 
             read = read.replace(tzinfo=zone)
             if read.astimezone(UTC).astimezone(zone) != read:
                 raise BadCell("import.instant_impossible")
-        return (read - EPOCH) // _MICROSECOND
+        return (read.astimezone(UTC) - EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         raise BadCell("import.instant_impossible") from None
 

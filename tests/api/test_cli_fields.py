@@ -222,6 +222,32 @@ class Silent:
         self.asked += 1
         raise Failure("service.lost", "No answer.", 3)
 
+    def pages(self, path: str, query: dict[str, str]) -> None:
+        self.get(f"{path}?{query}")
+
+
+def test_a_list_names_kinds_as_their_policies_do_and_asks_once_a_kind() -> None:
+    def row(number: int, kind: str) -> dict[str, object]:
+        ends = {"revoked_from": None, "ends_at": None}
+        one = {"grant_id": ID, "number": f"CS-{number}", "status": "active", "kind": kind}
+        return {**one, "grantee": None, "actions": ["sell"], **ends}
+
+    def page(*items: dict[str, object]) -> bytes:
+        body = json.dumps({"items": items, "next_cursor": None}).encode()
+        return http("200 OK", "application/json", body)
+
+    named = page({"policy_id": ID, "names": {"zh": "经销授权", "en": "Dealership"}})
+    barred = json.dumps({"code": "scope_of_key.missing", "detail": "Not for you."}).encode()
+    problem = http("403 Forbidden", "application/problem+json", barred)
+    rows = [row(1, "dealership"), row(2, "share"), row(3, "dealership"), row(4, "share")]
+    url, asked, thread = answering(page(*rows), named, problem)
+    said = say("grant", "list", COUNTERSEAL_URL=url)
+    thread.join(10)
+    shown = [line.split()[2] for line in said.out.splitlines()[1:]]
+    assert (said.code, shown) == (0, ["Dealership", "share", "Dealership", "share"])
+    asks = [one.split(b" ", 2)[1] for one in asked[1:]]
+    assert [b"kind=dealership" in asks[0], b"kind=share" in asks[1], len(asks)] == [True, True, 2]
+
 
 def test_a_name_that_cannot_be_had_is_an_id_and_no_fault() -> None:
     service = Silent()
@@ -229,4 +255,5 @@ def test_a_name_that_cannot_be_had_is_an_id_and_no_fault() -> None:
     refs = [f"customer:{ID}", f"staff:{ID}", "service:till"]
     assert [book.of(ref) for ref in refs] == refs
     assert book.policy(ID, 1) is None
+    assert book.kind("dealership") == "dealership"
     assert service.asked == 1

@@ -35,11 +35,12 @@ def test_the_worklist_says_what_waits_and_who_could(
 ) -> None:
     said = here.say("worklist", "--lang", "en")
     assert said.code == 0
-    row = rf"check the request +dealership {grants['to_check']} +D-0001 +verifier .* +S-0003, "
-    assert re.search(row, said.out, re.MULTILINE)
+    about = rf"Dealership {grants['to_check']} +D-0001 +verifier \(call back\) × 1 +S-0003, "
+    assert re.search(rf"check the request +{about}", said.out)
     items = here.say("worklist", "--json").json()["items"]
     assert said.out.endswith(f"Waiting: {len(items)}.\n")
-    assert "核查申请" in here.say("worklist", "--lang", "zh").out
+    about = rf"经销授权 {grants['to_check']} +D-0001 +核查人 \(回访\) × 1 +S-0003, "
+    assert re.search(rf"核查申请 +{about}", here.say("worklist", "--lang", "zh").out)
     assert {"sign", "approve", "check"} <= {one["kind"] for one in items}
     assert [one["since"] for one in items] == sorted(one["since"] for one in items)
 
