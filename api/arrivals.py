@@ -69,7 +69,10 @@ class Arrivals:
         if not self._leaving:
             loop.call_soon(self._leave)
         self._leaving.append((submission, Awaited(self, waiting)))
-        return await waiting
+        try:
+            return await waiting
+        finally:
+            del waiting  # it holds the fault, whose frames hold it
 
     def _leave(self) -> None:
         """Hand over all that came in this turn of the loop; not what was given up meanwhile."""

@@ -3,7 +3,9 @@ history cannot be."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
+
+Fault = TypeVar("Fault", bound=BaseException)
 
 
 class Refused(Exception):
@@ -29,6 +31,16 @@ class Impossible(Exception):
         super().__init__(f"{type(event).__name__} after {_status(state)}")
         self.event = event
         self.state = state
+
+
+def without_frames(fault: Fault) -> Fault:
+    """Return a fault that somebody waits for, without the frames it was raised through.
+
+    They hold what was looked at, and with it the command whose answer the fault is. The collector
+    of cycles cannot see through what it does not look at (`gc=False`): it would never be freed.
+    """
+    fault.__traceback__ = fault.__cause__ = fault.__context__ = None
+    return fault
 
 
 def _status(state: object) -> str:

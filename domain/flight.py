@@ -15,7 +15,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.batches import Answer, Batch
 from domain.codec import UnknownEvent
-from domain.errors import Refused
+from domain.errors import Refused, without_frames
 from domain.landing import Landing
 from domain.laying import Laid, lay
 from domain.ledger import NOTHING, Submission
@@ -175,7 +175,7 @@ class Flight:
                 pending.inline = self._ledgers.inline.rows(view.events)
         except Refused as refusal:
             # Confirmed under the lock before it is answered: it may rest on a state that has moved.
-            pending.refusal = refusal
+            pending.refusal = without_frames(refusal)
         except PersistenceError:
             raise
         except Exception as fault:

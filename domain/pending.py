@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.errors import Refused
+from domain.errors import Refused, without_frames
 from domain.ledger import InlineRows, Outcome, Submission, Waiting
 from domain.view import View
 
@@ -35,7 +35,7 @@ class Pending:
     def refuse(self, refusal: BaseException) -> None:
         """Answer no."""
         if not self.future.done():
-            self.future.set_exception(refusal)
+            self.future.set_exception(without_frames(refusal))
 
     def answer(self, outcome: Outcome) -> None:
         """Answer."""

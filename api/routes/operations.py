@@ -195,14 +195,23 @@ class Endpoint:
         try:
             found = await self._handled(call)
         except Exception as fault:
-            refused = as_refused(fault)
-            if refused is None:
+            found = await self._refused(call, fault)
+            if found is None:
                 raise
-            if self.operation.command:
-                await log_refusal(call, refused)
-            found = problem(refused, call.language)
         if found is not None:
             await answer(send, found)
+
+    async def _refused(self, call: Call, fault: Exception) -> Answered | None:
+        """Return the answer that a fault stands for; None where it is nobody's expectation.
+
+        Here, because a frame that the fault came through and that holds it would keep itself.
+        """
+        refused = as_refused(fault)
+        if refused is None:
+            return None
+        if self.operation.command:
+            await log_refusal(call, refused)
+        return problem(refused, call.language)
 
     async def _handled(self, call: Call) -> Answered | None:
         operation = self.operation
