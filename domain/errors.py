@@ -36,8 +36,8 @@ class Impossible(Exception):
 def without_frames(fault: Fault) -> Fault:
     """Return a fault that somebody waits for, without the frames it was raised through.
 
-    They hold what was looked at, and with it the command whose answer the fault is. The collector
-    of cycles cannot see through what it does not look at (`gc=False`): it would never be freed.
+    They hold what was looked at, and with it the command whose answer the fault is: that would be
+    left to the collector of cycles.
     """
     fault.__traceback__ = fault.__cause__ = fault.__context__ = None
     return fault

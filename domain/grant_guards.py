@@ -24,7 +24,7 @@ TENANT_SIGNERS = ("approver", "compliance")
 """Roles that sign for the tenant."""
 
 
-class Setting(msgspec.Struct, frozen=True, gc=False):
+class Setting(msgspec.Struct, frozen=True):
     """What a verb stands on: the pinned policy, the grantee, who acts and under what circumstances.
 
     `same` says who a person turned out to be; `grantor` on whose right it is passed on, None where

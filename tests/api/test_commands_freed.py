@@ -1,4 +1,4 @@
-"""What a refused command looked at is freed with its answer, with no help of the collector."""
+"""What a command looked at is freed with its answer, with no help of the collector."""
 
 from __future__ import annotations
 
@@ -49,3 +49,24 @@ def test_refused_commands_leave_nothing_behind(house: House) -> None:
     after = kept()
     grown = {name: after[name] - before[name] for name in after}
     assert max(grown.values()) <= 2, grown  # the last one may still be on its way out
+
+
+@pytest.mark.usefixtures("nothing_collected")
+def test_written_commands_leave_nothing_behind(house: House) -> None:
+    trade = Trade(house)
+    trade.catalogue()
+
+    def write(place: int) -> None:
+        names = {"zh": "点", "en": "Point"}
+        trade["admin"].done(
+            "/v1/catalogue/points",
+            {"dimension": "territory", "path": f"CN/{40 + place}", "names": names},
+        )
+
+    write(0)
+    before = kept()
+    for place in range(1, COMMANDS + 1):
+        write(place)
+    after = kept()
+    grown = {name: after[name] - before[name] for name in after}
+    assert max(grown.values()) <= 2, grown
