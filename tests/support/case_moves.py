@@ -43,9 +43,8 @@ CASE_VERBS = (
 def less_than(moves: Chooser, terms: Terms) -> dict[str, Any]:
     """What an approver leaves: mostly less, now and then more than was asked for."""
     scopes = [{"scope": one} for one in (*OTHER[terms.kind], ASKED[terms.kind][1])]
-    if terms.days is not None:  # of no days at all it is no body that the door takes
-        fewer = max(terms.days - 1, 1)
-        return moves.some([{"days": fewer}, *scopes, {"days": terms.days + 1}])
+    if terms.days is not None:
+        return moves.some([{"days": terms.days - 1}, *scopes, {"days": terms.days + 1}])
     if terms.ends is None:
         return moves.some(scopes)
     ends = [terms.ends + timedelta(days=one) for one in (-1, -9, 1)]
