@@ -6,16 +6,19 @@ One Edge a command; HTTP, the command line and the import stand on the same one.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from api.ids import new_id
 from api.shapes import Deed, EvidenceGiven, ReasonGiven
 from domain import numbers
+from domain.codec import decode
 from domain.errors import Refused
+from domain.events import Event
 from domain.grants import Grant
 from domain.ledger import Submission
-from domain.sealing import Context, Sealed, Sealer
+from domain.sealing import Context, Opener, Sealed, Sealer
 from domain.values import Evidence, Instant, Party, Reason
 from domain.view import Command, Loaded
 
@@ -70,6 +73,10 @@ class Files(Protocol):
         ...
 
 
+class Texts(Sealer, Opener, Protocol):
+    """Seals texts, and opens them where a command rests on one that is sealed already."""
+
+
 class Edge:
     """Makes what one command carries.
 
@@ -83,7 +90,7 @@ class Edge:
         by: Party,
         streams: Streams,
         hashes: Hashes,
-        sealer: Sealer,
+        texts: Texts,
         files: Files,
         *,
         patient: bool = True,
@@ -94,7 +101,7 @@ class Edge:
         self.command_id = new_id()
         self._streams = streams
         self._hashes = hashes
-        self._sealer = sealer
+        self._texts = texts
         self._files = files
 
     def wait(self) -> None:
@@ -111,7 +118,7 @@ class Edge:
         if not (self._patient or self._hashes.at_hand(self.tenant, subject)):
             raise Blocks
         context = Context(self.tenant, stream_id, self.command_id, field)
-        return self._sealer.seal(subject, text, context)
+        return self._texts.seal(subject, text, context)
 
     def seal(self, text: str | None, field: str, stream_id: str, subject: str) -> Sealed | None:
         """Return a text sealed as `sealed` does; None stays None."""
@@ -151,6 +158,18 @@ class Edge:
         if found.state is None:
             raise Refused(f"{kind}.unknown", **{kind: stream_id})
         return found.state
+
+    def recorded(self, stream_id: str) -> Iterator[tuple[str, Event]]:
+        """Yield a stream's events as committed now, each with the id of its command."""
+        self.wait()
+        for row in self._streams.ledger(self.tenant).records.read_streams([(stream_id, 0)]):
+            yield str(row.command_id), decode(row.type, row.data)
+
+    def opened(self, sealed: Sealed, field: str, stream_id: str, command_id: str) -> str:
+        """Return a text that a command sealed for one field of an event on a stream. Raises
+        `Unopenable`."""
+        self.wait()
+        return self._texts.open(sealed, Context(self.tenant, stream_id, command_id, field))
 
     def grant_number(self, at: Instant | None) -> str:
         """Return a number of this day; that nobody else has it is a claim of the command."""

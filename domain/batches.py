@@ -90,6 +90,7 @@ class Batch:
         self.claim_kinds: list[str] = []
         self.claim_hashes: list[bytes] = []
         self.claim_streams: list[bytes] = []
+        self.claim_hows: list[str] = []
         self.event_commands: list[int] = []
         self.event_streams: list[int] = []
         self.event_versions: list[int] = []
@@ -183,4 +184,5 @@ class Batch:
             wire.integers(self.touched_by),
             *closing(self.closed),
             *opening(self.opened),
+            wire.words(self.claim_hows),
         )

@@ -53,6 +53,7 @@ def lay(batch: Batch, pending: Pending, number: int, overlay: dict[str, Laid]) -
             batch.claim_kinds.append(claim.kind)
             batch.claim_hashes.append(claim.keyed_hash)
             batch.claim_streams.append(uuid_bytes(claim.stream_id))
+            batch.claim_hows.append(claim.how)
         if pending.inline is not None and pending.inline.touched:
             _lay_rows(batch, pending.inline, number)
         for new in view.events:

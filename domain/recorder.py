@@ -44,7 +44,7 @@ _UNASKED = bytes(16)
 
 
 _APPEND = b"SELECT * FROM append(%s, true, %s)" % tuple(
-    b", ".join(b"$%d" % place for place in places) for places in (range(1, 32), range(32, 49))
+    b", ".join(b"$%d" % place for place in places) for places in (range(1, 32), range(32, 50))
 )
 
 

@@ -4,7 +4,7 @@ claims it wants."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -48,12 +48,19 @@ class NewEvent(NamedTuple):
     after: Any
 
 
+How = Literal["hold", "look", "replace"]
+
+
 class Claim(NamedTuple):
-    """What may exist once: `keyed_hash` of kind `kind` belongs to `stream_id`."""
+    """What may exist once: `keyed_hash` of kind `kind` belongs to `stream_id`.
+
+    `how`: `hold` takes it; `look` only demands that nobody else has it; `replace` takes it and
+    gives back what the stream held of this kind (`uscc` or `identity_number`) before."""
 
     kind: str
     keyed_hash: bytes
     stream_id: str
+    how: How = "hold"
 
 
 class Circumstances(msgspec.Struct, frozen=True, gc=False):
@@ -165,10 +172,10 @@ class View:
         self._seen[stream_id] = Loaded(version, state)
         return state
 
-    def claim(self, kind: str, keyed_hash: bytes, stream_id: str) -> None:
+    def claim(self, kind: str, keyed_hash: bytes, stream_id: str, how: How = "hold") -> None:
         """Ask for what may exist once; the append refuses the command with `claim.taken` where
         another has it."""
-        self.claims.append(Claim(kind, keyed_hash, stream_id))
+        self.claims.append(Claim(kind, keyed_hash, stream_id, how))
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -41,6 +41,10 @@ NOBODY: Final = Party("service:worklist")
 """Looks at states for the list; no command of its own is ever decided on."""
 
 
+NO_CLAIM: Final = b""
+"""Stands for keyed hashes in commands that are tried and never written: nothing is claimed."""
+
+
 class Step(NamedTuple):
     """The step that a task waits for.
 
@@ -67,7 +71,13 @@ def step_of(states: States, stream_id: str, item: str, waiting: Waiting, state: 
         case "confirm_error":
             return _plain(ConfirmError(grant_id=stream_id, case=of), ERROR_FINDERS)
         case "decide_correction":
-            decision = DecideCorrection(customer=stream_id, correction=of, accept=True)
+            decision = DecideCorrection(
+                customer=stream_id,
+                correction=of,
+                accept=True,
+                uscc_claim=NO_CLAIM,
+                identity_claim=NO_CLAIM,
+            )
             return _plain(decision, DECIDERS)
         case "decide_merge":
             return _plain(DecideCustomerMerge(customer=stream_id, accept=True), ("compliance",))

@@ -15,6 +15,8 @@ from api.routes.persons import MergedInto
 from api.routes.staff import EXAMPLE_ID
 from api.shapes import Code, Deed, Id, Line, Text, When
 from domain.commands import customer_records as commands
+from domain.commands.customers import IDENTITY_CLAIM, USCC_CLAIM
+from domain.events.customer import CustomerCorrectionProposed
 from domain.values import Instant
 
 Acts = Annotated[
@@ -95,15 +97,38 @@ def _correct(edge: Edge, call: Call, body: CorrectionGiven, _at: Instant | None)
     return Made(command, customer)
 
 
-def _decided(accept: bool) -> Any:
-    def make(_edge: Edge, call: Call, _body: Any, _at: Instant | None) -> Made:
-        customer = call.id("id", "customer")
-        correction = call.id("correction", "correction")
-        return Made(
-            commands.DecideCorrection(customer=customer, correction=correction, accept=accept)
-        )
+def _accept(edge: Edge, call: Call, _body: Any, _at: Instant | None) -> Made:
+    customer, correction = call.id("id", "customer"), call.id("correction", "correction")
+    uscc, number = _claims(edge, customer, correction)
+    command = commands.DecideCorrection(
+        customer=customer,
+        correction=correction,
+        accept=True,
+        uscc_claim=uscc,
+        identity_claim=number,
+    )
+    return Made(command)
 
-    return make
+
+def _claims(edge: Edge, customer: str, correction: str) -> tuple[bytes | None, bytes | None]:
+    """Return the keyed hashes of the USCC and of the identity number that a correction proposes.
+
+    What was proposed never changes, so that no command in between can make them others."""
+    for command_id, event in edge.recorded(customer):
+        if isinstance(event, CustomerCorrectionProposed) and event.correction == correction:
+            code, number = event.uscc, event.identity_number
+            if number is not None:
+                number = edge.opened(number, "identity_number", customer, command_id)
+            return (
+                None if code is None else edge.hash(USCC_CLAIM, code),
+                None if number is None else edge.hash(IDENTITY_CLAIM, number),
+            )
+    return None, None
+
+
+def _reject(_edge: Edge, call: Call, _body: Any, _at: Instant | None) -> Made:
+    customer, correction = call.id("id", "customer"), call.id("correction", "correction")
+    return Made(commands.DecideCorrection(customer=customer, correction=correction, accept=False))
 
 
 def _grade(_edge: Edge, call: Call, body: GradeGiven, _at: Instant | None) -> Made:
@@ -184,7 +209,7 @@ OPERATIONS: Final[tuple[CommandOperation, ...]] = (
         "corrections/{correction}/acceptance",
         "Accept a correction that another person proposed",
         "接受他人提出的更正",
-        _decided(True),
+        _accept,
         example={},
     ),
     _row(
@@ -192,7 +217,7 @@ OPERATIONS: Final[tuple[CommandOperation, ...]] = (
         "corrections/{correction}/rejection",
         "Reject a proposed correction",
         "拒绝更正",
-        _decided(False),
+        _reject,
         example={"reason": {"code": "not_proved"}},
     ),
     _row(

@@ -13,10 +13,11 @@ from domain.commands.customers import (
     CustomerCommand,
     claim_identifier,
 )
+from domain.customers import Correction
 from domain.duties import actor, require_any_role, require_role
 from domain.sealing import Sealed
 from domain.values import Instant
-from domain.view import View
+from domain.view import How, View
 
 
 @final
@@ -78,17 +79,29 @@ class ChangeSharedProfile(CustomerCommand, frozen=True, kw_only=True):
         view.record("customer", self.customer, events)
 
 
-@final
-class ProposeCorrection(CustomerCommand, frozen=True, kw_only=True):
-    """Propose other key fields. What identifies is claimed now, so that a clash shows at once."""
+class _OnCorrection(CustomerCommand, frozen=True, kw_only=True):
+    """A command on a correction, with the keyed hashes of what it says identifies the customer."""
 
     correction: str
+    uscc_claim: bytes | None = None
+    identity_claim: bytes | None = None
+
+    def claim_fields(self, view: View, fields: ProposeCorrection | Correction, how: How) -> None:
+        """Claim the fields that identify. Raises `Refused` `claim.missing`."""
+        owner, number = self.customer, fields.identity_number
+        claim_identifier(view, USCC_CLAIM, fields.uscc, self.uscc_claim, owner, how)
+        claim_identifier(view, IDENTITY_CLAIM, number, self.identity_claim, owner, how)
+
+
+@final
+class ProposeCorrection(_OnCorrection, frozen=True, kw_only=True):
+    """Propose other key fields. That what identifies is another customer's shows at once; it is
+    taken when the correction is accepted."""
+
     title: str | None = None
     uscc: str | None = None
-    uscc_claim: bytes | None = None
     full_name: Sealed | None = None
     identity_number: Sealed | None = None
-    identity_claim: bytes | None = None
 
     def decide(self, view: View) -> None:
         require_any_role(actor(view), KEEPERS, view.at)
@@ -104,24 +117,24 @@ class ProposeCorrection(CustomerCommand, frozen=True, kw_only=True):
         )
         view.record("customer", self.customer, events)
         if events:
-            claim_identifier(view, USCC_CLAIM, self.uscc, self.uscc_claim, self.customer)
-            claim_identifier(
-                view, IDENTITY_CLAIM, self.identity_number, self.identity_claim, self.customer
-            )
+            self.claim_fields(view, self, "look")
 
 
 @final
-class DecideCorrection(CustomerCommand, frozen=True, kw_only=True):
-    """Accept or reject a proposed correction."""
+class DecideCorrection(_OnCorrection, frozen=True, kw_only=True):
+    """Accept or reject a proposed correction.
 
-    correction: str
+    Accepted, what identifies becomes the customer's, and what it replaces may be another's again.
+    """
+
     accept: bool
 
     def decide(self, view: View) -> None:
         acting = actor(view)
         require_any_role(acting, DECIDERS, view.at)
+        before = view.customer(self.customer)
         events = customer_changes.decide_correction(
-            view.customer(self.customer),
+            before,
             self.customer,
             correction=self.correction,
             accept=self.accept,
@@ -130,6 +143,8 @@ class DecideCorrection(CustomerCommand, frozen=True, kw_only=True):
             act=view.act,
         )
         view.record("customer", self.customer, events)
+        if events and self.accept and before is not None:
+            self.claim_fields(view, before.corrections[self.correction], "replace")
 
 
 @final

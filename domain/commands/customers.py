@@ -16,7 +16,7 @@ from domain.duties import (
 from domain.errors import Refused
 from domain.sealing import Sealed
 from domain.values import Instant, PolicyRef
-from domain.view import Command, View
+from domain.view import Command, How, View
 
 NUMBER_CLAIM: Final = "customer_number"
 USCC_CLAIM: Final = "uscc"
@@ -55,14 +55,19 @@ def _require_identifier_or_member(acting: Actor, view: View) -> None:
 
 
 def claim_identifier(
-    view: View, kind: str, given: object, keyed_hash: bytes | None, customer: str
+    view: View,
+    kind: str,
+    given: object,
+    keyed_hash: bytes | None,
+    customer: str,
+    how: How = "hold",
 ) -> None:
     """Claim what identifies; an identifier without its hash could be another customer's."""
     if given is None:
         return
     if keyed_hash is None:
         raise Refused("claim.missing", kind=kind)
-    view.claim(kind, keyed_hash, customer)
+    view.claim(kind, keyed_hash, customer, how)
 
 
 @final

@@ -50,7 +50,7 @@ TEAM = (
 PROPOSE = ProposeCorrection(
     customer="acme", correction="c1", title="乙公司", uscc="9131", uscc_claim=b"uscc"
 )
-ACCEPT = DecideCorrection(customer="acme", correction="c1", accept=True)
+ACCEPT = DecideCorrection(customer="acme", correction="c1", accept=True, uscc_claim=b"uscc")
 REJECT = DecideCorrection(customer="acme", correction="c1", accept=False)
 ACME = given(*TEAM, customer("acme", registered()), customer("human", registered(form="person")))
 
@@ -58,21 +58,25 @@ ACME = given(*TEAM, customer("acme", registered()), customer("human", registered
 def test_a_correction_changes_nothing_until_another_person_accepts_it() -> None:
     outcome = ACME.when(PROPOSE, "bob")
     world = outcome.then("customer.correction_proposed.1")
-    assert outcome.view.claims == [Claim("uscc", b"uscc", "acme")]
+    assert outcome.view.claims == [Claim("uscc", b"uscc", "acme", "look")]
     assert world.state("acme").title == "甲公司"
     world.when(ACCEPT, "bob").then_refused("duties.not_separate")
-    corrected = world.when(ACCEPT, "cho").then("customer.corrected.1")
+    accepted = world.when(ACCEPT, "cho")
+    corrected = accepted.then("customer.corrected.1")
+    assert accepted.view.claims == [Claim("uscc", b"uscc", "acme", "replace")]
     assert (corrected.state("acme").title, corrected.state("acme").uscc) == ("乙公司", "9131")
     corrected.when(ACCEPT, "cho").then_nothing()
     corrected.when(REJECT, "cho").then_refused("correction.decided", outcome="corrected")
 
 
 def test_a_rejected_correction_changes_nothing_and_its_author_may_take_it_back() -> None:
-    world = (
-        ACME.when(PROPOSE, "bob").world.when(REJECT, "bob").then("customer.correction_rejected.1")
-    )
+    rejected = ACME.when(PROPOSE, "bob").world.when(REJECT, "bob")
+    world = rejected.then("customer.correction_rejected.1")
+    assert rejected.view.claims == []
     assert world.state("acme").title == "甲公司"
     world.when(REJECT, "cho").then_nothing()
+    unhashed = DecideCorrection(customer="acme", correction="c1", accept=True)
+    ACME.when(PROPOSE, "bob").world.when(unhashed, "cho").then_refused("claim.missing")
     world.when(ACCEPT, "cho").then_refused("correction.decided", outcome="rejected")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.events.person import AccountLinked, PersonRegistered
 from domain.sealing import Sealed
 from domain.values import stamp
-from domain.view import Command, View
+from domain.view import Command, How, View
 
 
 class Register(Command, frozen=True, kw_only=True):
@@ -37,6 +37,7 @@ class Link(Command, frozen=True, kw_only=True):
 
     person: str
     account: str
+    claims: tuple[tuple[str, bytes, How], ...] = ()
 
     @property
     def kind(self) -> str:
@@ -47,6 +48,8 @@ class Link(Command, frozen=True, kw_only=True):
         return self.person
 
     def decide(self, view: View) -> None:
+        for kind, keyed_hash, how in self.claims:
+            view.claim(kind, keyed_hash, self.person, how)
         if view.person(self.person) is None:
             view.record("person", self.person, [PersonRegistered(**stamp(view.act))])
             return
