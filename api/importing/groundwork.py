@@ -58,9 +58,10 @@ _ROLES: Final = {
 
 
 class Customer(NamedTuple):
-    """A grantee: its stream, and the facts to be recorded with its first case that is written; None
-    where the tenant has had this customer before."""
+    """A grantee: the keyed hash of its number, its stream, and the facts to be recorded with its
+    first case that is written; None where the tenant has had this customer before."""
 
+    keyed_hash: bytes
     id: str
     facts: Facts | None
 
@@ -212,35 +213,36 @@ class Groundwork:
 
     def customers(self, cases: Sequence[Case]) -> dict[str, Customer]:
         """Return the grantees of some cases by number."""
-        site = self._site
+        site, numbers = self._site, dict[str, bytes]()
         for case in cases:
             asked, at = case.asked, case.first.at
+            numbers[asked.grantee] = site.hash(CUSTOMER_NUMBER, asked.grantee)
             customer_id = site.namer.id(instant(at), "customer", asked.grantee)
             self._spool.run(
-                "INSERT OR IGNORE INTO customers VALUES (?, ?, ?, ?, ?, 0)",
+                "INSERT OR IGNORE INTO customers VALUES (?, ?, ?, ?, ?, ?, 0)",
+                numbers[asked.grantee],
                 asked.grantee,
                 customer_id,
                 asked.title,
                 at,
                 asked.row,
             )
-        numbers = {case.asked.grantee: b"" for case in cases}
-        for number in numbers:
-            numbers[number] = site.hash(CUSTOMER_NUMBER, number)
         known = site.claimed(CUSTOMER_NUMBER, list(numbers.values()))
         return {
-            number: self._customer(number, keyed_hash, known.get(keyed_hash))
+            number: self._customer(keyed_hash, known.get(keyed_hash))
             for number, keyed_hash in numbers.items()
         }
 
-    def _customer(self, number: str, keyed_hash: bytes, known: str | None) -> Customer:
-        asked = "SELECT id, title, at, row FROM customers WHERE number = ?"
-        [(customer_id, title, at, row)] = self._spool.each(asked, number)
+    def _customer(self, keyed_hash: bytes, known: str | None) -> Customer:
+        """Return the grantee with this number, however a case spells it: as its first case did."""
+        asked = "SELECT number, id, title, at, row FROM customers WHERE keyed_hash = ?"
+        [(number, customer_id, title, at, row)] = self._spool.each(asked, keyed_hash)
         if known not in (None, customer_id):
-            return Customer(str(known), None)
+            return Customer(keyed_hash, str(known), None)
         claim = Claim(CUSTOMER_NUMBER, keyed_hash, customer_id)
         events = tuple(self._registered(number, title, at, row))
-        return Customer(customer_id, Facts("customer", customer_id, events, (claim,), True))
+        facts = Facts("customer", customer_id, events, (claim,), if_absent=True)
+        return Customer(keyed_hash, customer_id, facts)
 
     def _registered(self, number: str, title: str, at: int, row: int) -> Iterator[Event]:
         given, until = self._stamp(row, instant(at)), self._mapping.constants.confirmed_until

@@ -195,19 +195,19 @@ class _Run:
         claim = Claim(GRANT_NUMBER, site.hash(GRANT_NUMBER, told.grant.number), told.grant_id)
         grant = Facts("grant", told.grant_id, told.events, (claim,))
         facts = (grant,)
-        if customer.facts is not None and self._to_be_told(case.asked.grantee):
+        if customer.facts is not None and self._to_be_told(customer):
             facts = (customer.facts, grant)
         return site.submit(facts, key=key, fingerprint=fingerprint)
 
-    def _to_be_told(self, grantee: str) -> bool:
+    def _to_be_told(self, customer: Customer) -> bool:
         """Tell whether a customer's record goes with this case.
 
         It goes with every case of the customer, as the first one that is written makes it; a dry
         run makes none, so there it is counted with the first."""
         if not self._site.dry_run:
             return True
-        told = "UPDATE customers SET told = 1 WHERE number = ? AND told = 0"
-        return self._spool.run(told, grantee) == 1
+        told = "UPDATE customers SET told = 1 WHERE keyed_hash = ? AND told = 0"
+        return self._spool.run(told, customer.keyed_hash) == 1
 
     def _number(self, case: Case) -> str:
         """Return the case's grant number; drawn again where the file has it already."""

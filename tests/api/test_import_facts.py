@@ -26,6 +26,7 @@ from domain.sealing import Context
 from domain.values import Imported, Names
 from domain.view import Claim
 from tests.support.importing import (
+    HEADER,
     WHOLE,
     Bench,
     Fact,
@@ -36,6 +37,9 @@ from tests.support.importing import (
     table,
 )
 from tests.support.ledger import new_id, say
+
+FULL_WIDTH = {sign: sign + 0xFEE0 for sign in range(0x21, 0x7F)}
+"""From a sign of ASCII to the one of Chinese typesetting."""
 
 # --- people ---------------------------------------------------------------------------------------
 
@@ -141,6 +145,26 @@ def test_cases_of_one_grantee_share_its_record(
     assert report.cases.written == 3
     assert [one.number for one in bench.of_type(CustomerRegistered)] == ["CN/31"]
     assert len({one.grantee for one in bench.of_type(GrantRequested)}) == 1
+    assert bench.run(path, mapping).events == 0
+
+
+def test_spellings_of_one_number_are_one_customer_however_near_they_stand(
+    bench: Bench, imported: Import, tmp_path: Path
+) -> None:
+    spelled = ("D-001", "d-001", "D-001".translate(FULL_WIDTH), "D- 001", "D-002")
+    lines = [
+        [line.replace("CN/31", f"CN/31,{number}") for line in rows(name, *WHOLE, day=1 + place)]
+        for place, (name, number) in enumerate(zip("abcde", spelled, strict=True))
+    ]
+    path = tmp_path / "spelled"
+    path.write_text(table(*lines).replace(HEADER, f"{HEADER},dealer"), encoding="utf-8")
+    mapping = parse_mapping(small_text().replace("customer:{case}", "customer:{dealer}").encode())
+    dry = bench.run(path, mapping, dry_run=True)
+    report = bench.run(path, mapping)
+    assert (dry.made, dry.events, dry.cases) == (report.made, report.events, dry.cases)
+    assert (report.cases.written, report.cases.refused) == (5, 0)
+    assert [one.number for one in bench.of_type(CustomerRegistered)] == ["D-001", "D-002"]
+    assert len({one.grantee for one in bench.of_type(GrantRequested)}) == 2
     assert bench.run(path, mapping).events == 0
 
 
