@@ -95,14 +95,14 @@ class KeyStore:
         self._clock = clock
         self._cache = KeyCache(life_seconds)
         self._checked = False
-        self._pool = ConnectionPool(
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             kwargs=_CONNECTION,
             min_size=1,
             max_size=POOL_CONNECTIONS,
             timeout=POOL_WAIT_SECONDS,
+            reconnect_timeout=POOL_WAIT_SECONDS,
             open=True,
-            check=ConnectionPool.check_connection,
         )
 
     def __enter__(self) -> KeyStore:
@@ -124,7 +124,7 @@ class KeyStore:
         """
         fault: Refused | None = None
         for _ in range(EPOCH_TRIES):
-            with self._pool.connection() as connection:
+            with self._pooled() as connection:
                 epochs = connection.execute("SELECT epoch, proof FROM epochs").fetchall()
             if not epochs:
                 with self._connection() as connection:
@@ -322,12 +322,38 @@ class KeyStore:
     def _transaction(self, tenant: str) -> Generator[Cursor[Any]]:
         """Run a transaction in which row-level security shows this tenant's rows alone."""
         with (
-            self._pool.connection() as connection,
+            self._pooled() as connection,
             connection.transaction(),
             connection.cursor() as cursor,
         ):
             cursor.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
             yield cursor
+
+    @contextmanager
+    def _pooled(self) -> Generator[Connection]:
+        """Lend a connection of the pool, for a transaction."""
+        connection = self._answering()
+        try:
+            with connection:
+                yield connection
+        finally:
+            self._pool.putconn(connection)
+
+    def _answering(self) -> Connection:
+        """Return a connection of the pool that answers.
+
+        After the server was restarted none that lie in the pool do. The pool's own check would
+        wait a second after the first it finds, two after the next, four, ...; each is asked at once
+        here."""
+        for _ in range(POOL_CONNECTIONS):
+            connection = self._pool.getconn()
+            try:
+                ConnectionPool.check_connection(connection)
+            except psycopg.OperationalError:
+                self._pool.putconn(connection)
+            else:
+                return connection
+        return self._pool.getconn()
 
 
 class FieldSealer:

@@ -17,7 +17,7 @@ from psycopg_pool import PoolTimeout
 
 from api import keys as keys_module
 from api.key_cache import KeyCache, SubjectKey
-from api.keys import FieldSealer, KeyStore
+from api.keys import POOL_CONNECTIONS, FieldSealer, KeyStore
 from domain.sealing import Context, Sealed
 from tests.support.keys import (
     NOVEMBER,
@@ -78,7 +78,7 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 import msgspec
-from api.keys import FieldSealer, KeyStore
+from api.keys import POOL_CONNECTIONS, FieldSealer, KeyStore
 from domain.sealing import Context
 
 url, key_file, tenant, *subjects = sys.argv[1:]
@@ -334,3 +334,24 @@ def test_the_process_that_forgets_a_subject_does_so_before_it_waits(key_store, m
     monkeypatch.setattr("api.keys.time.sleep", meanwhile)
     key_store.destroy(tenant, subject)
     assert codes == ["sealed.key_gone"]
+
+
+def test_after_a_restart_of_the_server_the_first_who_asks_is_answered(open_store, key_database):
+    """Every connection that lies in the pool is lost then."""
+    store, tenant, subject = open_store(), fresh_id(), fresh_id()
+    store.check()
+    gate = threading.Barrier(POOL_CONNECTIONS)
+
+    def use(_: int) -> int:
+        with store._transaction(tenant) as cursor:
+            gate.wait(10)
+            return cursor.connection.info.backend_pid
+
+    with ThreadPoolExecutor(POOL_CONNECTIONS) as pool:
+        backends = list(pool.map(use, range(POOL_CONNECTIONS)))
+    assert len(set(backends)) == POOL_CONNECTIONS
+    with as_superuser(key_database) as connection:
+        for backend in backends:
+            connection.execute("SELECT pg_terminate_backend(%s, 5000)", (backend,))
+    made = store.subject_key(tenant, subject)
+    assert open_store().subject_key(tenant, subject) == made
