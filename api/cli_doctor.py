@@ -79,6 +79,8 @@ def doctor(
             if log:
                 for one in known:
                     found += _log(places, one)
+        elif log:
+            found.append(Looked(False, "log", say("doctor.log_not_read")))
     _show(found, counts, as_json=as_json)
     return FINE if all(one.ok for one in found) else FINDINGS
 

@@ -76,8 +76,10 @@ def test_a_change_behind_the_ledgers_back_is_named_with_its_place(
 def test_a_role_that_could_change_history_is_named(here: Installation) -> None:
     assert here.database is not None
     found = findings(here, "--log", DATABASE_URL=here.database.migrator)
-    assert [one["code"] for one in found] == ["database.role_owner"]
+    assert [one["code"] for one in found] == ["database.role_owner", "log"]
     found = findings(here, "--log", DATABASE_URL=here.database.projector)
+    assert [one["code"] for one in found] == ["database.role_writes", "log"]
+    found = findings(here, DATABASE_URL=here.database.projector)
     assert [one["code"] for one in found] == ["database.role_writes"]
 
 

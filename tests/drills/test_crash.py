@@ -71,8 +71,11 @@ def ground(run_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     end_server(made.cluster.server.data_dir)
 
 
-def one_round(ground: Ground, kill: Callable[[], None], chance: random.Random) -> Counter[str]:
-    """Load, kill, start again, let callers finish; return the figures, raise what is wrong."""
+def one_round(
+    ground: Ground, kill: Callable[[], None], chance: random.Random
+) -> tuple[float, Counter[str]]:
+    """Load, kill, start again, let callers finish; return the seconds from the first command to the
+    last comparison, and the figures; raise what is wrong."""
     database = ground.doors.database
     world = DoorsWorld(ground.doors, ledgers=ground.ledgers)
     callers = [
@@ -98,14 +101,12 @@ def one_round(ground: Ground, kill: Callable[[], None], chance: random.Random) -
     assert not verdict.findings, verdict.findings
     compared = drill_oracle.compare(database, world.tenant)
     assert not compared.differing, compared.differing[0]
-    seconds = time.monotonic() - started
-    return Counter(
+    return time.monotonic() - started, Counter(
         acknowledged=found.acknowledged,
         unanswered=found.unknown,
         unanswered_but_there=found.unknown_there,
         events=verdict.events,
         points_compared=compared.points,
-        too_slow=int(seconds > ROUND_S),
     )
 
 
@@ -123,9 +124,8 @@ def test_what_was_acknowledged_survives_a_kill(
     kill = ground.kill_service if what == "service" else ground.kill_postgres
     slowest, figures = 0.0, Counter[str]()
     for _ in range(number):
-        begun = time.monotonic()
-        figures += one_round(ground, kill, chance)
-        slowest = max(slowest, time.monotonic() - begun)
+        seconds, found = one_round(ground, kill, chance)
+        slowest, figures = max(slowest, seconds), figures + found
     tell(
         f"crash, kill -9 of the {what}",
         number,
@@ -135,6 +135,8 @@ def test_what_was_acknowledged_survives_a_kill(
         **figures,
     )
     assert figures["acknowledged"] > 0
+    # With its full number the drill has the machine for itself; beside other tests it may wait.
+    assert number < full or slowest <= ROUND_S
 
 
 # --- controls -------------------------------------------------------------------------------------

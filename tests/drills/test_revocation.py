@@ -25,8 +25,15 @@ pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("revocation")]
 ASKERS = 2
 """How many ask each service at once."""
 
+LATE = 2
+"""How many more ask the lame one, and only once the narrowing was acknowledged. By then the others
+wait for an answer; a stopped service reads these first when it goes on, before it hears anything.
+"""
+
 BELIEVES_ITSELF_S = 600.0
-WAYS = ("suspend", "suspend", "revoke", "block")
+BESIDE = ("suspend", "block")
+"""What else is taken from the customer, one for every five revocations."""
+
 AILMENTS = ("none", "tail held", "loads late", "stopped")
 
 
@@ -44,6 +51,8 @@ class Round(NamedTuple):
 
     acknowledged: float
     asked: dict[str, list[Asked]]
+    ended: float
+    """When the ailment ended."""
 
     def after(self) -> list[tuple[str, Asked]]:
         """The checks sent after the acknowledgement."""
@@ -52,6 +61,12 @@ class Round(NamedTuple):
             for name, asked in self.asked.items()
             for one in asked
             if one.sent > self.acknowledged
+        ]
+
+    def meanwhile(self) -> list[Asked]:
+        """The checks that the lame one was sent after the acknowledgement while it still ailed."""
+        return [
+            one for name, one in self.after() if name.startswith("lame") and one.sent < self.ended
         ]
 
     def margin_s(self) -> float:
@@ -79,11 +94,18 @@ class Play:
             for name, service in (("well", stage.well), ("lame", stage.lame))
             for number in range(ASKERS)
         }
+        self.late = {
+            f"lame, late {number}": Asker(stage.lame, self.world.tenant) for number in range(LATE)
+        }
         self.customer = self.world.customer()
         self.grant = self.world.active(self.customer)
+        for asker in self.late.values():
+            asker.ask_about(self.customer)
+            asker.until(True)
+            asker.pause()
 
     def close(self) -> None:
-        for asker in self.askers.values():
+        for asker in (*self.askers.values(), *self.late.values()):
             asker.end()
         self.world.close()
 
@@ -112,7 +134,7 @@ class Play:
         else:
             self.grant = self.world.active(self.customer)
 
-    def one_round(self, ailment: str, chance: random.Random) -> Round:
+    def one_round(self, ailment: str, how: str, chance: random.Random) -> Round:
         """Everyone asks; what they are allowed ends; they ask on for a while."""
         stage = self.stage
         for asker in self.askers.values():
@@ -122,14 +144,20 @@ class Play:
         through = stage.well if ailment != "none" or chance.random() < 0.5 else stage.lame
         self._begin(ailment)
         time.sleep(chance.uniform(0, 0.3))
-        said = self.narrow(through, chance.choice(WAYS))
+        said = self.narrow(through, how)
+        asking = self.askers
+        if ailment != "none":
+            asking = self.askers | self.late
+            for asker in self.late.values():
+                asker.ask_about(self.customer)
         time.sleep(chance.uniform(0.02, 0.3))
+        ended = time.monotonic()
         self._end(ailment)
-        for asker in self.askers.values():
+        for asker in asking.values():
             asker.until(False, since=said.received)
-        asked = {name: asker.pause() for name, asker in self.askers.items()}
+        asked = {name: asker.pause() for name, asker in asking.items()}
         self.widen(said)
-        return Round(said.received, asked)
+        return Round(said.received, asked, ended)
 
     def _begin(self, ailment: str) -> None:
         if ailment == "stopped":
@@ -156,23 +184,30 @@ def test_no_check_sent_after_the_acknowledgement_allows(
     tell: Callable[..., None],
 ) -> None:
     number = rounds(20 if ailment == "none" else 6, 500)
+    ways = ["revoke"] * number + [BESIDE[place % 2] for place in range(max(2, number // 5))]
+    chance.shuffle(ways)
     play = Play(stage)
     try:
-        done = [play.one_round(ailment, chance) for _ in range(number)]
+        done = [play.one_round(ailment, how, chance) for how in ways]
     finally:
         play.close()
     after = [one for each in done for one in each.after()]
     allowed = [one for one in after if one[1].allowed]
+    ailing = sum(len(each.meanwhile()) for each in done)
     tell(
         f"revocation, the other service's ailment: {ailment}",
         number,
         len(allowed),
         checks_sent_after=len(after),
+        suspensions_and_blocks_beside=len(ways) - number,
+        **({} if ailment == "none" else {"sent_to_it_as_it_ailed": ailing}),
         without_answer=sum(one.allowed is None for _, one in after),
         **margins(done),
     )
     assert not allowed, allowed[0]
-    assert {name for name, _ in after} == set(play.askers), "somebody asked nothing afterwards"
+    asking = {*play.askers, *(() if ailment == "none" else play.late)}
+    assert {name for name, _ in after} == asking, "somebody asked nothing afterwards"
+    assert ailment == "none" or all(each.meanwhile() for each in done), "nobody asked the lame one"
 
 
 def margins(done: Sequence[Round]) -> dict[str, Any]:
@@ -181,26 +216,40 @@ def margins(done: Sequence[Round]) -> dict[str, Any]:
     return {"margin_ms_median": statistics.median(found), "margin_ms_least": found[0]}
 
 
+@pytest.mark.parametrize("ailment", ["tail held", "stopped"])
 def test_control_a_memory_that_believes_itself_for_minutes_allows(
-    stage: Stage, tmp_path: Path, tell: Callable[..., None]
+    ailment: str, stage: Stage, tmp_path: Path, tell: Callable[..., None]
 ) -> None:
+    """Stopped, it is asked only afterwards, and once it goes on it hears nothing either."""
     bound = str(BELIEVES_ITSELF_S)
     program = ("-m", "tests.support.drill_lame_service", str(tmp_path), bound, *SERVE[2:])
     with stage.doors.open(program=program) as lame:
         play = Play(Stage(stage.doors, tmp_path, stage.well, lame.ready()))
+        asking = play.late if ailment == "stopped" else play.askers
         try:
             for asker in play.askers.values():
                 asker.ask_about(play.customer)
                 asker.until(True)
             (tmp_path / HOLD_TAIL).touch()
             time.sleep(0.3)
+            if ailment == "stopped":
+                for asker in play.askers.values():
+                    asker.pause()
+                lame.freeze()
             said = play.narrow(stage.well, "revoke")
+            for asker in play.late.values() if ailment == "stopped" else ():
+                asker.ask_about(play.customer)
             time.sleep(0.3)
+            if ailment == "stopped":
+                lame.thaw()
+                time.sleep(0.3)
             (tmp_path / HOLD_TAIL).unlink()
-            asked = {name: asker.pause() for name, asker in play.askers.items()}
+            asked = {name: asker.pause() for name, asker in asking.items()}
         finally:
             play.close()
-    after = Round(said.received, asked).after()
+    after = Round(said.received, asked, time.monotonic()).after()
     allowed = {name for name, one in after if one.allowed}
-    tell("control of revocation", len(after), sum(bool(one.allowed) for _, one in after))
-    assert allowed == {"lame 0", "lame 1"}, "without the bound the held tail must have allowed"
+    name = f"control of revocation, the other service's ailment: {ailment}"
+    tell(name, len(after), sum(bool(one.allowed) for _, one in after))
+    lame_ones = {name for name in asking if name.startswith("lame")}
+    assert allowed == lame_ones, "without the bound they must have been allowed"

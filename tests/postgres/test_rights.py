@@ -33,7 +33,19 @@ ATTEMPTS = {
     "delete a claim": "DELETE FROM claims",
     "swap a generation": "UPDATE generations SET live = NOT live",
     "move a checkpoint": "UPDATE checkpoints SET position = 0",
-    "write permissions past append": "SELECT inline_apply(NULL, NULL, NULL, NULL)",
+    "write permissions past append": "SELECT permissions_apply(NULL, NULL, NULL, NULL, NULL,"
+    " NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,"
+    " NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+    "write other rows past append": "SELECT inline_apply(NULL, NULL, NULL, NULL)",
+    "insert a permission": "INSERT INTO permissions SELECT * FROM permissions LIMIT 1",
+    "prolong a permission": "UPDATE permissions SET known_to = NULL",
+    "delete permissions": "DELETE FROM permissions",
+    "insert a standing": "INSERT INTO standings SELECT * FROM standings LIMIT 1",
+    "change a standing": "UPDATE standings SET generation = generation",
+    "delete a standing": "DELETE FROM standings",
+    "move a point": "UPDATE points SET generation = generation",
+    "delete a point": "DELETE FROM points",
+    "truncate the points": "TRUNCATE points",
     "make a moment of the past": "INSERT INTO moments (tenant_id, moment, position, folds, state)"
     " VALUES (gen_random_uuid(), 1, 1, '{}', 'ready')",
     "call a moment ready": "UPDATE moments SET state = 'ready'",
