@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from api.ids import new_id
 from api.shapes import Deed, EvidenceGiven, ReasonGiven
 from domain import numbers
-from domain.codec import decode
+from domain.codec import UnknownEvent, decode
 from domain.errors import Refused
 from domain.events import Event
 from domain.grants import Grant
@@ -160,10 +160,15 @@ class Edge:
         return found.state
 
     def recorded(self, stream_id: str) -> Iterator[tuple[str, Event]]:
-        """Yield a stream's events as committed now, each with the id of its command."""
+        """Yield a stream's events as committed now, each with the id of its command. Raises
+        `Refused` `ledger.other_release`."""
         self.wait()
         for row in self._streams.ledger(self.tenant).records.read_streams([(stream_id, 0)]):
-            yield str(row.command_id), decode(row.type, row.data)
+            try:
+                event = decode(row.type, row.data)
+            except UnknownEvent as fault:
+                raise Refused("ledger.other_release", event=fault.name) from fault
+            yield str(row.command_id), event
 
     def opened(self, sealed: Sealed, field: str, stream_id: str, command_id: str) -> str:
         """Return a text that a command sealed for one field of an event on a stream. Raises

@@ -349,7 +349,7 @@ class KeyStore:
             connection = self._pool.getconn()
             try:
                 ConnectionPool.check_connection(connection)
-            except psycopg.OperationalError:
+            except psycopg.Error:
                 self._pool.putconn(connection)
             else:
                 return connection

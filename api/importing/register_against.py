@@ -17,7 +17,7 @@ from api.importing.running import GRANT_NUMBER
 from api.importing.site import Site
 from api.normal_forms import normal_form
 from domain import exclusions
-from domain.commands.customers import IDENTITY_CLAIM, USCC_CLAIM
+from domain.commands.customers import IDENTITY_CLAIM, NUMBER_CLAIM, USCC_CLAIM
 from domain.customers import Customer, status_at
 from domain.exclusions import exclusion_stream
 from domain.view import MAX_MERGE_STEPS
@@ -92,17 +92,25 @@ class Against:
     def _customers(self, entries: Sequence[Entry]) -> dict[str, Known]:
         """Return the customers that the ledger has, by what identifies them; refuse rows that
         call one by another name, or whose customer does not stand."""
-        found: dict[str, Known] = {}
+        site, found, numbered = self._site, dict[str, Known](), set[str]()
         for form, kind in CLAIMS.items():
             idents = {e.ident for e in entries if e.ident is not None and e.form == form}
-            hashes = {ident: self._site.hash(kind, ident) for ident in idents}
-            streams = self._site.claimed(kind, list(hashes.values()))
+            numbers = {i: site.hash(NUMBER_CLAIM, customer_number(site, form, i)) for i in idents}
+            hashes = {ident: site.hash(kind, ident) for ident in idents}
+            # Numbers first: a customer made in between has both, and is found by the second.
+            taken = site.claimed(NUMBER_CLAIM, list(numbers.values()))
+            streams = site.claimed(kind, list(hashes.values()))
             for ident, keyed_hash in hashes.items():
-                known = settled_customer(self._site, streams.get(keyed_hash))
+                known = settled_customer(site, streams.get(keyed_hash))
                 if known is not None:
                     found[ident] = known
+                elif numbers[ident] in taken:
+                    numbered.add(ident)
         names = {ident: self._site.titled(*known) for ident, known in found.items()}
         for entry in entries:
+            identity = USCC if entry.form == "organization" else IDENTITY
+            if entry.ident in numbered:
+                self._refuse(entry, identity, "register.number_of_another")
             known = found.get(entry.ident or "")
             if known is None:
                 continue
@@ -112,8 +120,7 @@ class Against:
                 self._refuse(entry, NAME, "register.name_in_ledger", name=shown)
             status = status_at(known.customer, self._plan.now)
             if status != "confirmed":
-                column = USCC if entry.form == "organization" else IDENTITY
-                self._refuse(entry, column, f"register.customer_{status}")
+                self._refuse(entry, identity, f"register.customer_{status}")
         return found
 
     def _rights(self, entries: Sequence[Entry], known: dict[str, Known]) -> None:
@@ -181,6 +188,13 @@ class Against:
         said = "SELECT count(*) FROM problems WHERE row = ? AND place = ?"
         if not self._spool.one(said, problem.row, problem.place):
             self._spool.refuse(problem)
+
+
+def customer_number(site: Site, form: str, ident: str) -> str:
+    """Return the number that a register gives to a customer whom it makes.
+
+    It stays when a correction replaces what identified the customer, and so tells that it did."""
+    return ident if form == "organization" else f"r-{site.namer.key(ident)[:16]}"
 
 
 def settled_customer(site: Site, stream: str | None) -> Known | None:

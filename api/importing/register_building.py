@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from api.importing.instants import instant
-from api.importing.register_against import CLAIMS, grant_id_of, key_of
+from api.importing.register_against import CLAIMS, customer_number, grant_id_of, key_of
 from api.importing.register_plan import Plan
 from api.importing.register_repeats import reservation
 from api.importing.register_spool import Entry
@@ -104,7 +104,7 @@ class Builder:
         """Return the record of a customer that the ledger does not have."""
         site, first = self._site, party.first
         ident = first.ident or ""
-        number = ident if first.form == "organization" else f"r-{site.namer.key(ident)[:16]}"
+        number = customer_number(site, first.form or "", ident)
         claims = (
             Claim(NUMBER_CLAIM, site.hash(NUMBER_CLAIM, number), party.id),
             Claim(CLAIMS[first.form or ""], site.hash(CLAIMS[first.form or ""], ident), party.id),

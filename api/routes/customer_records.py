@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from api.edge import Edge
 from api.identifiers import IdentityDocument
@@ -17,6 +18,7 @@ from api.shapes import Code, Deed, Id, Line, Text, When
 from domain.commands import customer_records as commands
 from domain.commands.customers import IDENTITY_CLAIM, USCC_CLAIM
 from domain.events.customer import CustomerCorrectionProposed
+from domain.sealing import Unopenable
 from domain.values import Instant
 
 Acts = Annotated[
@@ -99,31 +101,31 @@ def _correct(edge: Edge, call: Call, body: CorrectionGiven, _at: Instant | None)
 
 def _accept(edge: Edge, call: Call, _body: Any, _at: Instant | None) -> Made:
     customer, correction = call.id("id", "customer"), call.id("correction", "correction")
-    uscc, number = _claims(edge, customer, correction)
-    command = commands.DecideCorrection(
-        customer=customer,
-        correction=correction,
-        accept=True,
-        uscc_claim=uscc,
-        identity_claim=number,
-    )
+    command = commands.DecideCorrection(customer=customer, correction=correction, accept=True)
+    for command_id, event in edge.recorded(customer):
+        if isinstance(event, CustomerCorrectionProposed) and event.correction == correction:
+            command = _with_claims(edge, command, event, command_id)
     return Made(command)
 
 
-def _claims(edge: Edge, customer: str, correction: str) -> tuple[bytes | None, bytes | None]:
-    """Return the keyed hashes of the USCC and of the identity number that a correction proposes.
-
-    What was proposed never changes, so that no command in between can make them others."""
-    for command_id, event in edge.recorded(customer):
-        if isinstance(event, CustomerCorrectionProposed) and event.correction == correction:
-            code, number = event.uscc, event.identity_number
-            if number is not None:
-                number = edge.opened(number, "identity_number", customer, command_id)
-            return (
-                None if code is None else edge.hash(USCC_CLAIM, code),
-                None if number is None else edge.hash(IDENTITY_CLAIM, number),
-            )
-    return None, None
+def _with_claims(
+    edge: Edge,
+    command: commands.DecideCorrection,
+    proposed: CustomerCorrectionProposed,
+    command_id: str,
+) -> commands.DecideCorrection:
+    """Return the acceptance with the keyed hashes of what was proposed, which never changes. A
+    number that does not open is told by the rules, after key, role and duties."""
+    code, number = proposed.uscc, proposed.identity_number
+    if code is not None:
+        command = replace(command, uscc_claim=edge.hash(USCC_CLAIM, code))
+    if number is None:
+        return command
+    try:
+        opened = edge.opened(number, "identity_number", command.customer, command_id)
+    except Unopenable as fault:
+        return replace(command, unopened=fault.code)
+    return replace(command, identity_claim=edge.hash(IDENTITY_CLAIM, opened))
 
 
 def _reject(_edge: Edge, call: Call, _body: Any, _at: Instant | None) -> Made:

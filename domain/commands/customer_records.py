@@ -15,6 +15,7 @@ from domain.commands.customers import (
 )
 from domain.customers import Correction
 from domain.duties import actor, require_any_role, require_role
+from domain.errors import Refused
 from domain.sealing import Sealed
 from domain.values import Instant
 from domain.view import How, View
@@ -79,7 +80,7 @@ class ChangeSharedProfile(CustomerCommand, frozen=True, kw_only=True):
         view.record("customer", self.customer, events)
 
 
-class _OnCorrection(CustomerCommand, frozen=True, kw_only=True):
+class CorrectionCommand(CustomerCommand, frozen=True, kw_only=True):
     """A command on a correction, with the keyed hashes of what it says identifies the customer."""
 
     correction: str
@@ -94,7 +95,7 @@ class _OnCorrection(CustomerCommand, frozen=True, kw_only=True):
 
 
 @final
-class ProposeCorrection(_OnCorrection, frozen=True, kw_only=True):
+class ProposeCorrection(CorrectionCommand, frozen=True, kw_only=True):
     """Propose other key fields. That what identifies is another customer's shows at once; it is
     taken when the correction is accepted."""
 
@@ -121,13 +122,15 @@ class ProposeCorrection(_OnCorrection, frozen=True, kw_only=True):
 
 
 @final
-class DecideCorrection(_OnCorrection, frozen=True, kw_only=True):
+class DecideCorrection(CorrectionCommand, frozen=True, kw_only=True):
     """Accept or reject a proposed correction.
 
     Accepted, what identifies becomes the customer's, and what it replaces may be another's again.
+    `unopened`: why the number that was proposed cannot be opened to be claimed.
     """
 
     accept: bool
+    unopened: str | None = None
 
     def decide(self, view: View) -> None:
         acting = actor(view)
@@ -144,6 +147,8 @@ class DecideCorrection(_OnCorrection, frozen=True, kw_only=True):
         )
         view.record("customer", self.customer, events)
         if events and self.accept and before is not None:
+            if self.unopened is not None:
+                raise Refused(self.unopened)
             self.claim_fields(view, before.corrections[self.correction], "replace")
 
 

@@ -63,6 +63,9 @@ DECLARE
     v_head bytea;
     v_recorded bytea;
     v_root bytea;
+    v_kind text;
+    v_stream uuid;
+    v_hash bytea;
 BEGIN
     PERFORM set_config('counterseal.tenant', p_tenant::text, true);
 
@@ -278,17 +281,20 @@ BEGIN
                     AND ok[(SELECT min(x) FROM generate_series(1, n) x WHERE c_claims[x] >= t.place)]
                 ON CONFLICT DO NOTHING;
             -- Of a stream that replaces twice in one batch the last one stands. A command behind it in the batch that
-            -- asks for what is given back here was refused above, as it would have been before it.
+            -- asks for what is given back here was refused above, as it would have been before it. One by one: of a
+            -- join planned while the table was small, all claims of the tenant would be read for ever.
             IF 'replace' = ANY (l_how) THEN
-                DELETE FROM claims c
-                    USING (SELECT DISTINCT ON (t.kind, t.stream) t.kind, t.stream, t.hash
-                           FROM unnest(l_kind, l_hash, l_stream, l_how)
-                               WITH ORDINALITY AS t(kind, hash, stream, how, place)
-                           WHERE how = 'replace'
-                               AND ok[(SELECT min(x) FROM generate_series(1, n) x WHERE c_claims[x] >= t.place)]
-                           ORDER BY t.kind, t.stream, t.place DESC) last
-                    WHERE c.tenant_id = p_tenant AND c.kind IN ('uscc', 'identity_number') AND c.kind = last.kind
-                        AND c.stream_id = last.stream AND c.keyed_hash <> last.hash;
+                FOR v_kind, v_stream, v_hash IN
+                    SELECT DISTINCT ON (t.kind, t.stream) t.kind, t.stream, t.hash
+                    FROM unnest(l_kind, l_hash, l_stream, l_how) WITH ORDINALITY AS t(kind, hash, stream, how, place)
+                    WHERE how = 'replace'
+                        AND ok[(SELECT min(x) FROM generate_series(1, n) x WHERE c_claims[x] >= t.place)]
+                    ORDER BY t.kind, t.stream, t.place DESC
+                LOOP
+                    DELETE FROM claims c
+                        WHERE c.tenant_id = p_tenant AND c.stream_id = v_stream
+                            AND c.kind IN ('uscc', 'identity_number') AND c.kind = v_kind AND c.keyed_hash <> v_hash;
+                END LOOP;
             END IF;
         END IF;
         IF cardinality(gc_event) > 0 OR cardinality(go_event) > 0 THEN

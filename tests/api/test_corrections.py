@@ -78,3 +78,21 @@ def test_an_unknown_customer_or_correction_is_told_as_before(trade: Trade) -> No
     customer, nobody = register(trade), "01900000-0000-7000-8000-000000000000"
     assert decide(trade, customer, nobody, "acceptance") == (404, "correction.unknown")
     assert decide(trade, nobody, nobody, "acceptance") == (404, "customer.unknown")
+
+
+def test_what_does_not_open_any_more_is_told_after_key_role_and_what_is_done_already(
+    trade: Trade,
+) -> None:
+    customer = register(trade, **PERSON, identity_number=card_number(DRAWN))
+    done, open_ = (propose(trade, customer, identity_number=card_number(DRAWN)) for _ in range(2))
+    path = f"/v1/customers/{customer}/corrections"
+    first = trade["verifier"].post(f"{path}/{done}/acceptance", key=done)
+    trade.house.services.keys.destroy(trade.tenant, customer)
+    again = trade["verifier"].post(f"{path}/{done}/acceptance", key=done)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert trade["verifier"].post(f"{path}/{done}/acceptance").status_code == 200
+    told = {
+        who: trade[who].post(f"{path}/{open_}/acceptance").json()["code"]
+        for who in ("approver", "verifier")
+    }
+    assert told == {"approver": "role.missing", "verifier": "sealed.key_gone"}

@@ -12,9 +12,11 @@ import psycopg
 import pytest
 
 from api.provisioning import Database
+from domain.view import How
 from projections.folding import EVENTS, Stored
 from replay import hashes
 from tests.support.ledger import make_tenant, new_id
+from tests.support.owner import superuser
 
 Conn = psycopg.Connection[Any]
 
@@ -26,11 +28,19 @@ ARGUMENTS = [
 ]  # fmt: skip
 APPEND: Any = f"SELECT * FROM append({', '.join(f'%s::{kind}' for kind in ARGUMENTS)}"
 
+HOW = ", l_how => %s::text[])"
+
 
 class Read(NamedTuple):
     stream: int
     version: int
     by: int
+
+
+class Claimed(NamedTuple):
+    hash: bytes
+    stream: int
+    how: How
 
 
 class Said(NamedTuple):
@@ -47,7 +57,7 @@ class Command:
     key: str | None
     fingerprint: bytes
     reads: list[Read]
-    claims: list[tuple[bytes, int]]
+    claims: list[Claimed]
     events: list[tuple[int, int]]  # (stream, version)
 
 
@@ -63,17 +73,25 @@ class Account:
     claims: dict[bytes, int] = field(default_factory=dict[bytes, int])
 
     def take(self, batch: list[Command]) -> list[Said]:
-        made: dict[int, int] = {}
-        return [self._one(number, one, made) for number, one in enumerate(batch, 1)]
+        """What is replaced is still its stream's for the other commands of the batch."""
+        made, left = dict[int, int](), dict[int, bytes]()
+        said = [self._one(number, one, made, left) for number, one in enumerate(batch, 1)]
+        for stream, alone in left.items():
+            self.claims = {
+                claimed: owner
+                for claimed, owner in self.claims.items()
+                if owner != stream or claimed == alone
+            }
+        return said
 
-    def _one(self, number: int, one: Command, made: dict[int, int]) -> Said:
+    def _one(self, number: int, one: Command, made: dict[int, int], left: dict[int, bytes]) -> Said:
         if one.key is not None and one.key in self.keys:
             print_, first, count = self.keys[one.key]
             return Said("k" if print_ == one.fingerprint else "f", first, count, 0)
         for read in one.reads:
             if (self.versions.get(read.stream, 0), made.get(read.stream, 0)) != read[1:]:
                 return Said("c", None, 0, read.stream)
-        for claimed, stream in one.claims:
+        for claimed, stream, _ in one.claims:
             if self.claims.get(claimed, stream) != stream:
                 return Said("l", None, 0, -1)
         first = self.position + 1
@@ -81,7 +99,11 @@ class Account:
             self.versions[stream] = version
             made[stream] = number
         self.position += len(one.events)
-        self.claims.update(one.claims)
+        for claimed, stream, how in one.claims:
+            if how != "look":
+                self.claims[claimed] = stream
+            if how == "replace":
+                left[stream] = claimed
         if one.key is not None:
             self.keys[one.key] = (one.fingerprint, first, len(one.events))
         return Said("o", first, len(one.events), 0)
@@ -136,9 +158,10 @@ class Batches:
             return f"twice {self._account.position} {self._chance.randint(1, 3)}"
         return new_id()
 
-    def _claims(self, own: int) -> list[tuple[bytes, int]]:
-        """Who writes nothing claims nothing."""
-        return [(b"%d" % self._chance.randint(1, 5), own)]
+    def _claims(self, own: int) -> list[Claimed]:
+        """Who writes nothing claims nothing. Streams 1 to 4 hold for good, the others replace."""
+        how: How = "look" if self._chance.random() < 0.3 else "hold" if own < 5 else "replace"
+        return [Claimed(b"%d" % self._chance.randint(1, 5), own, how)]
 
 
 def arguments(tenant: str, streams: list[UUID], batch: list[Command]) -> list[Any]:
@@ -161,13 +184,14 @@ def arguments(tenant: str, streams: list[UUID], batch: list[Command]) -> list[An
         streams,
         [read.stream for read in reads], [read.version for read in reads],
         [read.by for read in reads],
-        ["test"] * len(claims), [claimed for claimed, _ in claims],
-        [streams[stream - 1] for _, stream in claims],
+        ["uscc"] * len(claims), [one.hash for one in claims],
+        [streams[one.stream - 1] for one in claims],
         [number for number, _, _ in events], [stream for _, stream, _ in events],
         [version for _, _, version in events], ["test.event.1"] * e, ["staff:\u4e2d"] * e,
         [None if number % 2 else "staff:x" for number in range(e)],
         [b"{%d}" % number for number in range(e)],
         None, [f"g:{number}" for number in range(1, n + 1)], list(range(1, n + 1)),
+        [one.how for one in claims],
     ]  # fmt: skip
 
 
@@ -196,8 +220,8 @@ def test_every_shape_of_a_batch_is_answered_as_command_by_command(
             batch = batches.next()
             expected = account.take(batch)
             given = arguments(brief, streams, batch)
-            short = conn.execute(APPEND + ", true)", given).fetchone()
-            long = conn.execute(APPEND + ")", [UUID(full), *given[1:]]).fetchone()
+            short = conn.execute(APPEND + ", true" + HOW, given).fetchone()
+            long = conn.execute(APPEND + HOW, [UUID(full), *given[1:]]).fetchone()
             assert short is not None
             assert long is not None
             assert said(long, batch) == said(short, batch) == expected
@@ -209,6 +233,16 @@ def test_every_shape_of_a_batch_is_answered_as_command_by_command(
         assert 5 < brevity < 50
         for tenant in (brief, full):
             whole(conn, tenant, account)
+            assert claims(conn, tenant) == {
+                claimed: streams[stream - 1] for claimed, stream in account.claims.items()
+            }
+
+
+def claims(conn: Conn, tenant: str) -> dict[bytes, UUID]:
+    """What is claimed, and by which stream."""
+    with conn.transaction():
+        conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (tenant,))
+        return dict(conn.execute("SELECT keyed_hash, stream_id FROM claims").fetchall())
 
 
 def whole(conn: Conn, tenant: str, account: Account) -> None:
@@ -244,7 +278,7 @@ def test_who_reads_between_two_that_write_blindly_is_left_out(database: Database
         Command(new_id(), b"", [], [], [(1, 2)]),
     ]
     with psycopg.connect(database.service, autocommit=True) as conn:
-        row = conn.execute(APPEND + ", true)", arguments(tenant, streams, batch)).fetchone()
+        row = conn.execute(APPEND + ", true" + HOW, arguments(tenant, streams, batch)).fetchone()
     assert row is not None
     assert row[:4] == ("oco", [1, None, 2], [1, 0, 1], [0, 1, 0])
 
@@ -257,7 +291,38 @@ def test_versions_with_a_gap_are_a_defect_of_the_caller_and_nothing_is_written(
         for versions in ([2], [1, 3], [1, 1]):
             batch = [Command(new_id(), b"", [], [], [(1, version) for version in versions])]
             with pytest.raises(psycopg.Error) as raised:
-                conn.execute(APPEND + ", true)", arguments(tenant, streams, batch))
+                conn.execute(APPEND + ", true" + HOW, arguments(tenant, streams, batch))
             assert raised.value.sqlstate == "CS003"
         head = conn.execute("SELECT position FROM ledgers WHERE tenant_id = %s", (tenant,))
         assert head.fetchone() == (0,)
+
+
+def test_a_replacement_reads_no_more_where_many_others_hold(database: Database) -> None:
+    """Within the session whose plans were made while there were few."""
+    tenant, stream = make_tenant(database), UUID(new_id())
+    with (
+        psycopg.connect(database.service, autocommit=True) as conn,
+        superuser(database) as owner,
+    ):
+
+        def replaced(version: int) -> int:
+            """Replace what the stream holds; return the blocks that were looked at."""
+            one = Command(
+                None, b"", [Read(1, version - 1, 0)], [Claimed(b"%d" % version, 1, "replace")],
+                [(1, version)],
+            )  # fmt: skip
+            explained: Any = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {APPEND}{HOW}"
+            row = conn.execute(explained, arguments(tenant, [stream], [one])).fetchone()
+            assert row is not None
+            return row[0][0]["Plan"]["Shared Hit Blocks"] + row[0][0]["Plan"]["Shared Read Blocks"]
+
+        few = [replaced(version) for version in range(1, 9)][-1]
+        owner.execute(
+            "INSERT INTO claims SELECT %s, 'uscc', int4send(g), gen_random_uuid()"
+            " FROM generate_series(1, 50000) g",
+            (tenant,),
+        )
+        many = [replaced(version) for version in range(9, 12)][-1]
+        assert claims(conn, tenant)[b"11"] == stream
+        assert {b"8", b"9", b"10"}.isdisjoint(claims(conn, tenant))
+    assert many < few + 50

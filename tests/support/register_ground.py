@@ -203,8 +203,8 @@ def paths(dimension: str, cell: str, split: Callable[[str], list[str]]) -> list[
 
 def block(bench: Bench, rows: Iterable[Mapping[str, Any]]) -> None:
     """Block the customers of some rows that are in the ledger."""
-    root = _appointed(bench, "administrator", OPERATOR)
-    compliance = _appointed(bench, "compliance", root)
+    root = appointed(bench, "administrator", OPERATOR)
+    compliance = appointed(bench, "compliance", root)
     for made in rows:
         keyed_hash = bench.keys.keyed_hash(bench.tenant, "uscc", made["uscc"])
         customer = bench.ledgers.claim(bench.tenant, "uscc", keyed_hash)
@@ -214,7 +214,8 @@ def block(bench: Bench, rows: Iterable[Mapping[str, Any]]) -> None:
         bench.ledgers.submit(given).result()
 
 
-def _appointed(bench: Bench, role: str, by: Party) -> Party:
+def appointed(bench: Bench, role: str, by: Party) -> Party:
+    """Appoint somebody new to a role; return them."""
     person, staff, number = new_id(), new_id(), f"{role}-{new_id()}"
     say(bench.ledgers, bench.tenant, RegisterPerson(person=person), by)
     command = AppointStaff(
