@@ -92,8 +92,8 @@ def test_killed_at_ten_random_moments_and_resumed_it_is_the_same_log(
     try:
         report = whole.run(path, permits_mapping())
         expected = told(whole.log())
-        # once before anything is written, once when all is; else anywhere before the last batches
-        targets = sorted(drawn.randrange(len(expected) * 8 // 10) for _ in range(kills - 2))
+        # anywhere before the last batches; besides once before anything is written, once when all is
+        targets = sorted(drawn.randrange(len(expected) * 8 // 10) for _ in range(kills))
         errand = errand_of(torn, import_place[0], path, PERMITS_MAPPING)
         hits, lengths = 0, list[int]()
         for target in (0, *targets, len(expected) - 1):
@@ -110,8 +110,9 @@ def test_killed_at_ten_random_moments_and_resumed_it_is_the_same_log(
             report.inferred,
             report.duties,
         )
-        print(f"\nimport killed {hits} times of {kills}, log lengths then {lengths}, seed {seed}")
-        assert hits >= kills // 2
+        tried = kills + 2
+        print(f"\nimport killed {hits} times of {tried}, log lengths then {lengths}, seed {seed}")
+        assert hits >= kills + 1, "only the last one may find it over"
     finally:
         torn.close()
         whole.close()
