@@ -92,7 +92,7 @@ def test_killed_at_ten_random_moments_and_resumed_it_is_the_same_log(
     try:
         report = whole.run(path, permits_mapping())
         expected = told(whole.log())
-        # anywhere before the last batches; besides once before anything is written, once when all is
+        # anywhere before the last batches; besides, before anything is written and when all is
         targets = sorted(drawn.randrange(len(expected) * 8 // 10) for _ in range(kills))
         errand = errand_of(torn, import_place[0], path, PERMITS_MAPPING)
         hits, lengths = 0, list[int]()
