@@ -54,8 +54,9 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY)
 	@$(BIN)/counterseal demo
 
+# A module's tests run on one worker: what they look at together is made once.
 test: $(READY)
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadgroup --randomly-seed=$(SEED)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --randomly-seed=$(SEED)
 
 # What drives the browser is locked apart and lives apart: nothing else needs it.
 $(BROWSER_READY): requirements-browser.lock $(READY)

@@ -20,8 +20,6 @@ from tests.support.commands import Installation, Said
 from tests.support.cutting import CuttingDoor
 from tests.support.sample_tenant import sampled
 
-pytestmark = pytest.mark.xdist_group("cli acts")  # what all of them look at is made once
-
 SCOPES = {
     "requester": ("S-0002", "grants:request", "customers"),
     "both": ("S-0003", "grants:verify", "grants:approve"),

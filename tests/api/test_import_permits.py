@@ -43,8 +43,6 @@ from tests.support.duties_oracle import PAIRS, STEPS, broken_duties, rows_of_han
 from tests.support.importing import Bench, Fact, permits, permits_mapping
 from tests.support.ledger import clock
 
-pytestmark = pytest.mark.xdist_group("import permits")  # what all of them look at is made once
-
 TYPED: dict[str, type[Event]] = {
     "Confirmation of receipt": GrantRequested,
     "T02 Check confirmation of receipt": GrantChecked,

@@ -17,8 +17,6 @@ from tests.support.doors import Caller, House
 from tests.support.past import DAY, Story, Told, whole, working
 from tests.support.trade import BECAUSE
 
-pytestmark = pytest.mark.xdist_group("past")  # what all of them look at is made once
-
 BEGINS = datetime(2025, 3, 1, 9, tzinfo=UTC)
 
 

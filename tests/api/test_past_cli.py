@@ -12,8 +12,6 @@ import pytest
 from tests.support.commands import Installation
 from tests.support.sample_tenant import sampled
 
-pytestmark = pytest.mark.xdist_group("past cli")  # what all of them look at is made once
-
 APPROVED = ("type:grant.approved", "--json", "--limit", "0", "--order", "oldest")
 
 

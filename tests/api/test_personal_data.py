@@ -33,8 +33,6 @@ from tests.support.sharing import share
 from tests.support.text_fields import text_fields, texts
 from tests.support.trade import Trade
 
-pytestmark = pytest.mark.xdist_group("personal data")  # what all of them look at is made once
-
 WANTED = 100
 PLANTED = "种下 Planted Qx9 Ødegård 的值"
 

@@ -21,8 +21,6 @@ from replay.verify import verify
 from tests.support.commands import Installation, installed
 from tests.support.sample_tenant import STATES, Held, held, last_instant, position, prepare
 
-pytestmark = pytest.mark.xdist_group("sample")  # what all of them look at is made once
-
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 120.0
 

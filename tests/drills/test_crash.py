@@ -27,7 +27,7 @@ from tests.support.ledger import make_ledgers, make_tenant
 from tests.support.owner import superuser
 from tests.support.world import World
 
-pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("crash")]
+pytestmark = pytest.mark.drill
 
 CALLERS = 6
 AFTERWARDS_S = 0.2

@@ -22,7 +22,7 @@ from tests.support.drill_worker import PATIENCE_S, Worker
 from tests.support.ledger import make_tenant, new_id, submission
 from tests.support.owner import superuser
 
-pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("cut_answers")]
+pytestmark = pytest.mark.drill
 
 
 def test_an_answer_cut_off_is_found_by_its_key(

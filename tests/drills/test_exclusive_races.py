@@ -27,7 +27,7 @@ from tests.support.drill_races import Case, Result, seen
 from tests.support.drill_worker import Worker
 from tests.support.world import World
 
-pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("races")]
+pytestmark = pytest.mark.drill
 
 cases = pytest.mark.parametrize("case", [OVERLAP, *CHAINS], ids=lambda case: case.name)
 

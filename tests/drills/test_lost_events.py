@@ -23,7 +23,7 @@ from tests.support.drill_worker import Worker, WorkerGone
 from tests.support.ledger import make_ledgers, make_tenant
 from tests.support.owner import superuser
 
-pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("lost_events")]
+pytestmark = pytest.mark.drill
 
 PROCESSES = 4
 WRITERS = 16

@@ -27,11 +27,7 @@ from replay.rebuild_plan import acting, connect, drop, plan, read_plan
 from tests.support.cluster import Cluster
 from tests.support.world import BECAUSE, World
 
-pytestmark = [
-    pytest.mark.drill,
-    pytest.mark.timeout(1_800),
-    pytest.mark.xdist_group("rebuild"),
-]
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(1_800)]
 
 WRITERS = 8
 RANGE = 40

@@ -20,7 +20,7 @@ from tests.support.drill_lame_service import HOLD_TAIL, LATE_LOADS
 from tests.support.ledger import new_id, submission
 from tests.support.world import BECAUSE
 
-pytestmark = [pytest.mark.drill, pytest.mark.xdist_group("revocation")]
+pytestmark = pytest.mark.drill
 
 ASKERS = 2
 """How many ask each service at once."""

@@ -17,8 +17,6 @@ from tests.support.mirror import Mirror
 from tests.support.mixed import Mixed
 from tests.support.owner import superuser
 
-pytestmark = pytest.mark.xdist_group("compare")  # what all of them look at is made once
-
 COLUMNS = [
     (name, column, kind)
     for name, table in TABLES.items()

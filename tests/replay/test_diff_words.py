@@ -26,8 +26,6 @@ from tests.replay.test_diff_stories import amendment
 from tests.support.commands import FOREIGN
 from tests.support.mixed import Mixed
 
-pytestmark = pytest.mark.xdist_group("diff words")  # what all of them look at is made once
-
 ACME, GRANT, ANN, BOB = (one_id(number) for number in range(1, 5))
 SCOPE = {"territory": ("CN/31", "CN/33")}
 
