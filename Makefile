@@ -12,7 +12,7 @@ WORKERS ?= auto
 SEED ?= 1
 
 help:
-	@echo 'make run     the service, on a database of its own, with a small tenant in it'
+	@echo 'make run     the service, on a database of its own, with a sample tenant in it'
 	@echo 'make test    all tests; every drill with a small number of rounds; SEED=n: another order'
 	@echo 'make browser the screens in the Chromium or Chrome of this machine, which must be there'
 	@echo 'make pictures  docs/images again, from the sample tenant in that browser'

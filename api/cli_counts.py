@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from api.cli_places import Tenant
@@ -14,16 +15,18 @@ if TYPE_CHECKING:
 
 QUESTIONS: Final = {
     "grants": "SELECT status, count(*) FROM grants"
-    " WHERE tenant_id = %s AND generation = (SELECT chosen('grants'))",
+    " WHERE tenant_id = %(tenant)s AND generation = (SELECT chosen('grants'))",
     "cases": "SELECT kind, count(*) FROM cases"
-    " WHERE tenant_id = %s AND generation = (SELECT chosen('cases')) AND closed_at IS NULL"
+    " WHERE tenant_id = %(tenant)s AND generation = (SELECT chosen('cases')) AND closed_at IS NULL"
     " AND kind <> 'request'",
     "tasks": "SELECT kind, count(*) FROM tasks"
-    " WHERE tenant_id = %s AND generation = (SELECT chosen('tasks'))",
+    " WHERE tenant_id = %(tenant)s AND generation = (SELECT chosen('tasks')) AND kind <> 'sign'"
+    " AND since <= %(at)s AND (kind = 'identify' OR lapses_at IS NULL OR lapses_at > %(at)s)",
     "customers": "SELECT status, count(*) FROM customers"
-    " WHERE tenant_id = %s AND generation = (SELECT chosen('customers'))",
+    " WHERE tenant_id = %(tenant)s AND generation = (SELECT chosen('customers'))",
 }
-"""What is counted -> the question; states are as recorded. `tasks` is all that waits."""
+"""What is counted -> the question; states are as recorded. `tasks` is what waits by the tenant's
+clock, as the list of work has it; not signatures, for who signs stands in each grant's policy."""
 
 WORDS: Final = {
     "grants": "statuses",
@@ -53,11 +56,12 @@ def counted(conn: psycopg.Connection[Any], known: Sequence[Tenant]) -> list[Coun
 
 def _of(conn: psycopg.Connection[Any], one: Tenant) -> Counted:
     found: dict[str, dict[str, int]] = {}
+    at = one.recorded_at if one.clock == "given" else max(datetime.now(UTC), one.recorded_at)
     with conn.transaction():
         conn.execute("SELECT set_config('counterseal.tenant', %s, true)", (one.id,))
         for what, question in QUESTIONS.items():
             statement: Any = f"{question} GROUP BY 1 ORDER BY 2 DESC, 1"
-            found[what] = dict(conn.execute(statement, (one.id,)).fetchall())
+            found[what] = dict(conn.execute(statement, {"tenant": one.id, "at": at}).fetchall())
     return Counted(one.id, one.name, one.position, **found)
 
 

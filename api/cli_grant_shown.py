@@ -135,7 +135,8 @@ def _asked(term: Json) -> str:
         return _between(starts, ends)
     if ends is not None:
         return say("grant.until", end=when(ends))
-    return say("grant.days", days=term.get("days") or "?")
+    days = term.get("days")
+    return say("grant.open") if days is None else say("grant.days", days=days)
 
 
 def _between(starts: str, ends: str | None) -> str:

@@ -176,6 +176,12 @@ class Process:
                 signal.signal(one, handler)
 
 
+def require_port(settings: Settings) -> None:
+    """Refuse at once what `Process.run` would refuse. Raises `Refused` `serve.port_taken`."""
+    with _listening(settings):
+        pass
+
+
 @contextmanager
 def _listening(settings: Settings) -> Generator[socket.socket]:
     """Take the port before anything else is opened. Raises `Refused` `serve.port_taken`."""

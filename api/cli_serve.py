@@ -78,6 +78,7 @@ def demo(
     settings = _with(places.settings, host, port)
     if settings.log_level == "info":  # a terminal is for the welcome, not for a line a request
         settings = settings.model_copy(update={"log_level": "warning"})
+    cli_process.require_port(settings)  # not after the minutes that the sample takes
     tried = sample.prepare(places, small=small)
 
     def ready(url: str | None) -> None:

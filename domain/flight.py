@@ -21,7 +21,7 @@ from domain.laying import Laid, lay
 from domain.ledger import NOTHING, Submission
 from domain.pending import Pending
 from domain.recorder import refusal_of
-from domain.view import Circumstances, Loaded, View
+from domain.view import Loaded, View
 from domain.wire import Sent
 
 if TYPE_CHECKING:
@@ -151,24 +151,7 @@ class Flight:
         given = pending.submission
         pending.refusal = pending.inline = pending.view = None
         try:
-            view = View(
-                self._load,
-                Circumstances(
-                    given.tenant,
-                    self._instant(given),
-                    given.command_id,
-                    given.by,
-                    given.on_behalf_of,
-                    given.reason,
-                    given.evidence,
-                ),
-                self._ledger.records.staff_ids,
-            )
-            pending.view = view
-            main = view.look(given.command.kind, given.command.stream_id)
-            if given.expected_version is not None and main.version != given.expected_version:
-                raise Refused("version.moved", expected=given.expected_version, found=main.version)
-            given.command.decide(view)
+            view = self._viewed(pending)
             if given.dry_run:
                 self._require_unclaimed(view)
             elif self._ledgers.inline is not None:
@@ -194,6 +177,34 @@ class Flight:
             return
         self._decided.append(pending)
         self._relied |= lay(self._batch, pending, len(self._decided), self._overlay)
+
+    def _viewed(self, pending: Pending) -> View:
+        """Return the view through which the command was decided. Raises what the decision does.
+
+        Decided once more where a stream read on the way is of later than the instant: the clock of
+        who wrote it is ahead of ours, and nothing is done before what it rests on.
+        """
+        given = pending.submission
+        while True:
+            at, reads = self._instant(given), len(self._looked_up)
+            pending.view = view = View(
+                self._load, given.circumstances(at), self._ledger.records.staff_ids
+            )
+            refusal: Refused | None = None
+            try:
+                main = view.look(given.command.kind, given.command.stream_id)
+                if given.expected_version not in (None, main.version):
+                    raise Refused(
+                        "version.moved", expected=given.expected_version, found=main.version
+                    )
+                given.command.decide(view)
+            except Refused as found:
+                refusal = found
+            known = len(self._looked_up) == reads
+            if known or self._ledger.clock == "given" or self._ledger.recorded_at <= at:
+                if refusal is not None:
+                    raise refusal
+                return view
 
     def _relies(self, pending: Pending) -> bool:
         """Tell whether a command looked at anything the batch under way leaves: it may yet fail."""

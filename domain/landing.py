@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from domain.ledger import Ledger, Ledgers
 
 MAX_ATTEMPTS = 6
-"""A command is decided again at most five times when someone else was first, then refused."""
+"""A command is decided again at most five times when its instant is not the server's."""
+
+CONTENDED_S = 2.0
+"""So long a command is decided again whenever someone else was first, and five times at least. Who
+is first has only to write next time, who is not has to read as well: five may all be lost."""
+
+MAX_SKEW = timedelta(seconds=2)
+"""As `append` has it for what is written; for answers that write nothing it is looked at here."""
 
 log = logging.getLogger("counterseal.ledger")
 _kept_decoder = msgspec.json.Decoder(Kept)
@@ -42,11 +49,13 @@ class Landing:
     def settle(self, answer: Answer) -> list[Pending]:
         """Answer each command as the server has decided; return those to be decided again."""
         if answer.skewed:
-            return self._skewed(answer.clock)
+            return self._later(self._decided, answer.clock)
         again: list[Pending] = []
         for place, pending in enumerate(self._decided):
             status = answer.status[place]
-            if status == "o":
+            if status == "o" and self._is_off(pending, answer):
+                again += self._later([pending], answer.clock)
+            elif status == "o":
                 self._confirm(pending, answer, place)
             elif status == "k":
                 try:
@@ -61,11 +70,19 @@ class Landing:
             else:
                 pending.stale = set(pending.decided.reads)
                 pending.attempts += 1
-                if pending.attempts >= MAX_ATTEMPTS:
+                late = time.monotonic() - pending.since > CONTENDED_S
+                if pending.attempts >= MAX_ATTEMPTS and late:
                     pending.refuse(Refused("ledger.contended"))
                 else:
                     again.append(pending)
         return again
+
+    def _is_off(self, pending: Pending, answer: Answer) -> bool:
+        """Tell whether an answer that writes nothing was decided by a wrong clock: nobody else
+        compares its instant with the server's."""
+        wrote = pending.decided.events and pending.writes
+        off = abs(pending.decided.at - answer.clock) > MAX_SKEW
+        return off and not wrote and self._ledger.clock != "given"
 
     def _claim_kind(self, place: int) -> str:
         kinds = [
@@ -112,7 +129,7 @@ class Landing:
             Outcome(
                 status,
                 events,
-                events[-1].position if status == "done" else answer.position,
+                self._reached(answer, place, len(events), given.dry_run),
                 main.version,
                 main.state,
                 narrowing,
@@ -121,6 +138,12 @@ class Landing:
                 else self._known_at,
             )
         )
+
+    def _reached(self, answer: Answer, place: int, count: int, dry_run: bool) -> int:
+        """Return the position of the last event, or how far the log went when nothing was to be
+        done; a dry run has no place in it."""
+        first = answer.first[place]
+        return answer.position if dry_run or first is None else first + count - 1
 
     def _repeat(self, pending: Pending, answer: Answer, place: int) -> None:
         """Give the first answer again, from the log."""
@@ -143,12 +166,12 @@ class Landing:
             )
         )
 
-    def _skewed(self, server: datetime) -> list[Pending]:
+    def _later(self, pendings: Sequence[Pending], server: datetime) -> list[Pending]:
         """Too far from the server's clock: decide again, the wait for the lock may have aged it."""
         again: list[Pending] = []
-        for pending in self._decided:
-            pending.attempts += 1
-            if pending.attempts >= MAX_ATTEMPTS:
+        for pending in pendings:
+            pending.delays += 1
+            if pending.delays >= MAX_ATTEMPTS:
                 seconds = (self._ledgers.own_clock() - server) / timedelta(seconds=1)
                 pending.refuse(Refused("clock.skew", seconds=round(seconds, 1)))
             else:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple, Protocol, cast
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from domain.permission_rows import Placed
 from domain.recorder import LedgerDatastore, LedgerRecorder
 from domain.streams import evolve
 from domain.values import Evidence, Instant, Party, Reason
-from domain.view import Command, Loaded, NewEvent
+from domain.view import Circumstances, Command, Loaded, NewEvent
 
 MEMORY_BOUND_S = 0.25
 """For how long a process may answer a check from memory; a narrowing command is acknowledged no
@@ -62,6 +63,18 @@ class Submission(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     dry_run: bool = False
     at: Instant | None = None
     causation: int | None = None
+
+    def circumstances(self, at: Instant) -> Circumstances:
+        """Return what a view needs to know of it, decided at `at`."""
+        return Circumstances(
+            self.tenant,
+            at,
+            self.command_id,
+            self.by,
+            self.on_behalf_of,
+            self.reason,
+            self.evidence,
+        )
 
 
 class Recorded(NamedTuple):
@@ -229,6 +242,9 @@ class Ledger(Application[UUID]):
             except Impossible as fault:
                 raise Refused("stream.closed", stream=stream_id, position=row.position) from fault
             start[stream_id] = (kind, row.version, state)
+        if rows:
+            newest = max(rows, key=attrgetter("position"))
+            self.saw(newest.position, newest.recorded_at)
         for stream_id, (kind, version, state) in start.items():
             if version:
                 self.remember(kind, stream_id, Loaded(version, state))

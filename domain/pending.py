@@ -15,6 +15,7 @@ class Pending:
         self.future = waiting
         self.since = now
         self.attempts = 0
+        self.delays = 0
         self.stale: set[str] = set()
         self.view: View | None = None
         self.refusal: Refused | None = None

@@ -95,7 +95,7 @@ class View:
         self.claims: list[Claim] = []
         self._load = load
         self._staff_ids = staff_ids
-        self._seen: dict[str, Loaded] = {}
+        self._seen: dict[tuple[str, str], Loaded] = {}
 
     @property
     def tenant(self) -> str:
@@ -116,12 +116,12 @@ class View:
         return Act(given.at, given.by, given.on_behalf_of, given.reason, given.evidence)
 
     def look(self, kind: str, stream_id: str) -> Loaded:
-        """Return the stream as this command sees it, its own earlier events included."""
-        seen = self._seen.get(stream_id)
+        """Return the stream as this command sees it, its own earlier events included; the stream of
+        another kind is nothing."""
+        seen = self._seen.get((kind, stream_id))
         if seen is None:
-            seen = self._load(kind, stream_id)
-            self._seen[stream_id] = seen
-            self.reads[stream_id] = seen.version
+            seen = self._seen[kind, stream_id] = self._load(kind, stream_id)
+            self.reads.setdefault(stream_id, seen.version)
         return seen
 
     def catalogue(self) -> Catalogue | None:
@@ -169,7 +169,7 @@ class View:
             version += 1
             self.events.append(NewEvent(kind, stream_id, version, event, state, after))
             state = after
-        self._seen[stream_id] = Loaded(version, state)
+        self._seen[kind, stream_id] = Loaded(version, state)
         return state
 
     def claim(self, kind: str, keyed_hash: bytes, stream_id: str, how: How = "hold") -> None:

@@ -41,38 +41,38 @@ class States:
     def __init__(self, ledger: Streams, at: Instant) -> None:
         self.at = at
         self._ledger = ledger
-        self._known: dict[str, Loaded] = {}
+        self._known: dict[tuple[str, str], Loaded] = {}
         self._closed: dict[str, Refused] = {}
         self._staff_ids: Sequence[str] | None = None
 
     def bring(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Read (kind, id) pairs that are not known yet, in one round trip."""
-        new = {stream: kind for kind, stream in wanted if stream not in self._known}
-        for stream in [stream for stream in new if _ID.fullmatch(stream) is None]:
-            del new[stream]  # imported history may name what never was a stream
-            self._known[stream] = NOTHING
+        new = [one for one in dict.fromkeys(wanted) if one not in self._known]
+        for one in [one for one in new if _ID.fullmatch(one[1]) is None]:
+            new.remove(one)  # imported history may name what never was a stream
+            self._known[one] = NOTHING
         if not new:
             return
         try:
-            self._ledger.refresh(new)
+            self._ledger.refresh({stream for _, stream in new})
         except Refused as fault:
             if len(new) == 1:
-                self._closed |= dict.fromkeys(new, fault)
+                self._closed |= {stream: fault for _, stream in new}
                 return
-            for stream, kind in new.items():  # one of them cannot be folded: find which
-                self.bring([(kind, stream)])
+            for one in new:  # one of them cannot be folded: find which
+                self.bring([one])
             return
-        for stream, kind in new.items():
-            self._known[stream] = self._ledger.recall(kind, stream) or NOTHING
+        for kind, stream in new:
+            self._known[kind, stream] = self._ledger.recall(kind, stream) or NOTHING
 
     def load(self, kind: str, stream_id: str) -> Loaded:
         """Return a stream. Raises `Refused` `stream.closed` where it cannot be folded."""
-        if stream_id not in self._known:
+        if (kind, stream_id) not in self._known:
             if stream_id not in self._closed:
                 self.bring([(kind, stream_id)])
             if stream_id in self._closed:
                 raise self._closed[stream_id]
-        return self._known[stream_id]
+        return self._known[kind, stream_id]
 
     def staff_ids(self) -> Sequence[str]:
         """Return the ids of everyone who was ever appointed."""

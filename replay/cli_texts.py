@@ -14,6 +14,9 @@ Language = Literal["zh", "en"]
 LONGEST: Final = 200
 """Characters of one parameter in a text."""
 
+LONGEST_LIST: Final = 1_000
+"""Characters of a parameter that is a list: it names what there is to choose from."""
+
 
 class Texts:
     """The texts of one program, in the language set once, before anything is said."""
@@ -62,7 +65,8 @@ def understood(locale: str) -> Language:
 
 
 def shown(value: Any, comma: str) -> str:
-    """Return a parameter as a sentence shows it, cut at `LONGEST`."""
+    """Return a parameter as a sentence shows it, cut at `LONGEST`, a list at `LONGEST_LIST`."""
+    longest = LONGEST
     if isinstance(value, datetime):
         found = value.isoformat(timespec="seconds").replace("+00:00", "Z")
     elif isinstance(value, Mapping):
@@ -71,6 +75,7 @@ def shown(value: Any, comma: str) -> str:
     elif isinstance(value, list | tuple | set | frozenset):
         ones = cast(Iterable[Any], value)
         found = comma.join(sorted(shown(one, comma) for one in ones))
+        longest = LONGEST_LIST
     else:
         found = str(value)
-    return found if len(found) <= LONGEST else found[: LONGEST - 1] + "…"
+    return found if len(found) <= longest else found[: longest - 1] + "…"

@@ -158,9 +158,11 @@ class Groundwork:
         by_number = site.claimed(STAFF_NUMBER, list(claims.values()))
         taken = set(by_number)
         for one in chunk:
-            staff = by_name.get(own[one.name]) or by_number.get(claims[one.name])
+            named = by_name.get(own[one.name])  # by whatever number they go now
+            staff = named or by_number.get(claims[one.name])
             state = None if staff is None else site.ledgers.load(site.tenant, "staff", staff).state
-            if staff is None or state is None or state.number != numbers[one.name]:
+            other = named is None and state is not None and state.number != numbers[one.name]
+            if staff is None or state is None or other:
                 staff = site.namer.id(instant(one.at), "staff", one.name)
                 person = site.namer.id(instant(one.at), "person", one.name)
                 mine = [Claim(PERSON_CLAIM, own[one.name], staff)]

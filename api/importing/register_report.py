@@ -10,7 +10,7 @@ import msgspec
 
 from api.importing.register_faults import CellFault
 from api.importing.report import MAX_LISTED, Tally, aligned, more
-from api.importing.words import word
+from api.importing.words import WOULD, word
 from api.texts import Language
 from domain.ledger import Outcome
 
@@ -101,6 +101,7 @@ def lines(report: RegisterReport, language: Language) -> Iterator[str]:
     """Yield the report as lines of a table."""
 
     def say(label: str, count: int, depth: int = 0) -> str:
+        label = f"{label}.dry" if report.dry_run and label in WOULD else label
         return aligned(word(label, language), count, depth)
 
     yield word("report.dry" if report.dry_run else "report.done", language)

@@ -10,7 +10,7 @@ import msgspec
 
 from api.importing.building import Irregular, Told
 from api.importing.faults import Fault
-from api.importing.words import Language, word
+from api.importing.words import WOULD, Language, word
 from domain.ledger import Outcome
 
 MAX_LISTED: Final = 1_000
@@ -159,6 +159,7 @@ def lines(report: Report, language: Language) -> Iterator[str]:
     """Yield the report as lines of a table."""
 
     def say(label: str, count: int, depth: int = 0) -> str:
+        label = f"{label}.dry" if report.dry_run and label in WOULD else label
         return aligned(word(label, language), count, depth)
 
     yield word("report.dry" if report.dry_run else "report.done", language)

@@ -11,6 +11,9 @@ from api.texts import Language, shown, text
 
 FILE: Final = Path(__file__).with_name("words.toml")
 
+WOULD: Final = frozenset({"written", "events"})
+"""Labels that a dry run has other words for, under `<label>.dry`: it writes nothing."""
+
 COMMA: Final[dict[Language, str]] = {"zh": "、", "en": ", "}
 
 

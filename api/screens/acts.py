@@ -214,7 +214,7 @@ def _is_out_of_place(refused: Refused) -> bool:
 
 def _wants_more(refused: Refused) -> bool:
     """Tell whether what is refused is only that the empty form says too little."""
-    return refused.code.startswith(("evidence.", "reason.", "body.", "field.", "text."))
+    return refused.code.startswith(("evidence.", "reason.", "body.", "field.", "text.", "note."))
 
 
 def body_of(visit: Visit, act: Act, typed: Mapping[str, str]) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def test_a_grant_in_any_state_can_be_shown(
     here: Installation, grants: dict[str, str], which: str
 ) -> None:
     said = here.say("grant", "show", grants[which], "--lang", "en")
-    states = {"active": "active", "revoked": "revoked", "to_sign": "approved, to be signed",
+    states = {"active": "active", "revoked": "revoked", "to_sign": "approved, not yet in effect",
               "to_approve": "pending approval", "to_check": "submitted"}  # fmt: skip
     assert re.search(rf"^State +{states[which]}$", said.out, re.MULTILINE)
 

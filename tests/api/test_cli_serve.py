@@ -84,6 +84,15 @@ def test_a_port_that_is_taken_is_told_before_anything_is_opened(here: Installati
     assert f"serve.port_taken: Nobody can listen on 127.0.0.1:{port}" in said.err
 
 
+def test_a_port_that_is_taken_is_told_before_the_sample_is_made(here: Installation) -> None:
+    tenants = here.say("tenant", "list", "--json").json()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = here.run("demo", "--port", str(taken.getsockname()[1]), "--lang", "en")
+    assert said.code == 3
+    assert "serve.port_taken: " in said.err
+    assert here.say("tenant", "list", "--json").json() == tenants
+
+
 @pytest.mark.parametrize("role", ["migrator", "projector"])
 def test_serve_refuses_a_wrong_role(here: Installation, role: str) -> None:
     said = here.run("serve", "--port", "0", DATABASE_URL=getattr(here.database, role))

@@ -13,7 +13,7 @@ from api.provisioning import Database
 from domain.commands.catalogue import AddPoint, DeclareDimension
 from domain.commands.imports import IMPORTER, Facts, RecordImported
 from domain.commands.persons import RegisterPerson
-from domain.commands.staff import AppointStaff
+from domain.commands.staff import AppointStaff, DeactivateStaff
 from domain.customers import Customer
 from domain.effect import in_force
 from domain.events.customer import CustomerConfirmed, CustomerRegistered
@@ -23,7 +23,7 @@ from domain.events.staff import StaffAppointed
 from domain.policies import Policy
 from domain.policies import in_force as ruling
 from domain.sealing import Context
-from domain.values import Imported, Names
+from domain.values import Imported, Names, Party, Reason
 from domain.view import Claim
 from tests.support.importing import (
     HEADER,
@@ -291,3 +291,39 @@ def test_every_fact_says_which_row_of_which_source_it_comes_from(
         assert fact.event.imported is not None
         assert fact.event.imported.source == "small"
         assert 1 <= fact.event.imported.row <= 8
+
+
+def test_who_was_appointed_again_with_another_number_is_who_their_name_says(
+    bench: Bench, imported: Import
+) -> None:
+    people = 'called = "name"\nroles = []'
+    imported(table(rows("a", *WHOLE, who="Ann Bob")), people=people)
+    (who,) = {one.event.by.ref for one in bench.facts() if isinstance(one.event, GrantRequested)}
+    fact = next(one for one in bench.facts() if f"staff:{one.stream_id}" == who)
+    assert isinstance(fact.event, StaffAppointed)
+    person = fact.event.person
+    admin = Party(f"staff:{new_id()}", new_id())
+    say(bench.ledgers, bench.tenant, RegisterPerson(person=admin.person or ""))
+    appointed = AppointStaff(
+        staff=admin.id,
+        person=admin.person or "",
+        number="adm",
+        number_claim=b"a" * 32,
+        level="senior",
+        roles=("administrator",),
+    )
+    say(bench.ledgers, bench.tenant, appointed)
+    left = DeactivateStaff(staff=fact.stream_id)
+    say(bench.ledgers, bench.tenant, left, by=admin, reason=Reason("left"))
+    again = AppointStaff(
+        staff=fact.stream_id,
+        person=person,
+        number="1001",
+        number_claim=b"b" * 32,
+        level="senior",
+        roles=("requester",),
+    )
+    say(bench.ledgers, bench.tenant, again, by=admin)
+    imported(table(rows("b", *WHOLE, day=2, who="Ann Bob")), people=people)
+    doers = {one.event.by.person for one in bench.facts() if isinstance(one.event, GrantRequested)}
+    assert doers == {person}

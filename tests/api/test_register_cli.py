@@ -84,7 +84,8 @@ def test_it_tells_what_became_of_every_row_and_run_again_that_all_is_there(say: 
     done = say(*IMPORT)
     assert done.code == 0
     assert done.out.startswith("Imported\n")
-    assert table(done) == table(dry)
+    would = {"would be written": "written now", "Events it would write": "Events of this run"}
+    assert {would.get(name, name): one for name, one in table(dry).items()} == table(done)
     assert table(done)["written now"] == table(done)["in force"] == "12"
     again = say(*IMPORT, lang="zh")
     assert again.code == 0
@@ -247,7 +248,7 @@ def test_what_a_template_says_to_write_is_what_the_import_reads(say: Say) -> Non
     one = first | {name: "；".join(some) for name, some in written.items()}
     write_xlsx(Path("register.xlsx"), Register([one]), headings=ZH)
     said = say("import", "register.xlsx", *IMPORT[2:], "--dry-run")
-    assert (said.code, table(said)["written now"]) == (0, "1"), said.out
+    assert (said.code, table(said)["would be written"]) == (0, "1"), said.out
 
 
 def test_a_filled_in_template_goes_in_and_its_example_does_not(say: Say) -> None:

@@ -69,6 +69,14 @@ def test_the_log_is_whole_and_the_read_models_are_at_its_end(
     assert {one["behind"] for one in rows} == {0}
 
 
+def test_the_doctor_counts_as_waiting_what_the_list_of_work_has(here: Installation) -> None:
+    items = here.say("worklist", "--json").json()["items"]
+    listed = Counter(one["kind"] for one in items if one["kind"] != "sign")
+    (counts,) = here.say("doctor", "--json").json()["counts"]
+    assert counts["tasks"] == dict(listed)
+    assert {"check", "approve", "identify"} <= set(listed)
+
+
 def test_it_ends_on_its_last_day_whenever_it_is_made(here: Installation, small: Held) -> None:
     assert last_instant(here) == hours.LAST == datetime(2026, 10, 31, 10, tzinfo=UTC)
     assert small.events[0].at.startswith("2024-11-01T")

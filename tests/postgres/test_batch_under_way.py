@@ -296,3 +296,15 @@ def test_a_batch_that_grows_while_the_server_is_slow_is_packed_as_often_as_it_do
     assert {one.result(PATIENCE_S).status for one in waiting} == {"no_op"}
     assert len(ahead) <= 8
     assert all(other >= 2 * one for one, other in pairwise(ahead[1:]))
+
+
+def test_what_was_done_already_is_answered_with_one_position_however_often(
+    scene: Scene,
+) -> None:
+    ledgers, tenant, person = scene.ours, scene.tenant, scene.person
+    first, beside = Future[Outcome](), Future[Outcome]()
+    again = submission(tenant, Register(person=person), key="again")
+    ledgers.hand_over([(again, first), (submission(tenant, Register(person=new_id())), beside)])
+    assert (first.result().status, beside.result().position) == ("no_op", 2)
+    repeated = say(ledgers, tenant, Register(person=person), key="again")
+    assert repeated.position == first.result().position == 1
